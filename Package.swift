@@ -1,0 +1,171 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+// One row a module, from the base up: a row may only name rows above it, so
+// dependencies point down only. `.external` products come from the packages below.
+struct Module {
+    enum Kind { case library, executable, system(pkgConfig: String, apt: String) }
+    var name: String
+    var kind: Kind = .library
+    var uses: [String] = []
+    var external: [External] = []
+    /// Modules that only its tests import.
+    var testUses: [String] = []
+    var tested = true
+}
+
+struct External {
+    var product: String
+    var package: String
+    init(_ product: String, _ package: String) { (self.product, self.package) = (product, package) }
+}
+
+let nio = External("NIOCore", "swift-nio")
+let nioPosix = External("NIOPosix", "swift-nio")
+let nioHTTP1 = External("NIOHTTP1", "swift-nio")
+let nioEmbedded = External("NIOEmbedded", "swift-nio")
+let hummingbird = External("Hummingbird", "hummingbird")
+let logging = External("Logging", "swift-log")
+let crypto = External("Crypto", "swift-crypto")
+let lifecycle = External("ServiceLifecycle", "swift-service-lifecycle")
+let arguments = External("ArgumentParser", "swift-argument-parser")
+
+let modules: [Module] = [
+    // base
+    Module(name: "CPCRE2", kind: .system(pkgConfig: "libpcre2-8", apt: "libpcre2-dev"), tested: false),
+    Module(name: "CYAML", kind: .system(pkgConfig: "yaml-0.1", apt: "libyaml-dev"), tested: false),
+    Module(name: "CZLIB", kind: .system(pkgConfig: "zlib", apt: "zlib1g-dev"), tested: false),
+    Module(name: "GuardCore"),
+    Module(name: "GuardJSON", uses: ["GuardCore"]),
+    Module(name: "GuardYAML", uses: ["GuardCore", "CYAML"]),
+    Module(name: "GuardLLMSchema", uses: ["GuardCore", "GuardJSON"]),
+    // engines
+    Module(name: "GuardMatching", uses: ["GuardCore", "CPCRE2"]),
+    Module(name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching"], testUses: ["CZLIB"]),
+    Module(name: "GuardChatTemplates", uses: ["GuardCore", "GuardJSON"]),
+    Module(
+        name: "GuardRules", uses: ["GuardCore", "GuardYAML", "GuardMatching"],
+        external: [crypto]),
+    Module(
+        name: "GuardStreaming",
+        uses: ["GuardCore", "GuardJSON", "GuardLLMSchema", "GuardMatching", "GuardRules"]),
+    Module(name: "GuardBudgets", uses: ["GuardCore"]),
+    // policy
+    Module(name: "GuardTelemetry", uses: ["GuardCore"]),
+    Module(name: "GuardDecisionLog", uses: ["GuardCore", "GuardJSON"], external: [crypto]),
+    Module(
+        name: "GuardPolicy",
+        uses: [
+            "GuardCore", "GuardJSON", "GuardLLMSchema", "GuardMatching", "GuardTokenizers", "GuardChatTemplates",
+            "GuardRules", "GuardStreaming", "GuardBudgets", "GuardDecisionLog", "GuardTelemetry",
+        ],
+        external: [crypto]),
+    // wiring
+    Module(
+        name: "GuardConfiguration",
+        uses: [
+            "GuardCore", "GuardYAML", "GuardTokenizers", "GuardChatTemplates", "GuardRules", "GuardBudgets",
+            "GuardPolicy",
+        ]),
+    // edges
+    Module(
+        name: "GuardProxy",
+        uses: [
+            "GuardCore", "GuardJSON", "GuardLLMSchema", "GuardPolicy", "GuardBudgets", "GuardDecisionLog",
+            "GuardTelemetry", "GuardStreaming", "CZLIB",
+        ],
+        external: [nio, nioPosix, nioHTTP1, logging, lifecycle]),
+    Module(
+        name: "GuardAdmin",
+        uses: ["GuardCore", "GuardJSON", "GuardLLMSchema", "GuardPolicy", "GuardTelemetry", "GuardTokenizers"],
+        external: [hummingbird, logging, lifecycle]),
+    Module(
+        name: "GuardControl",
+        uses: [
+            "GuardCore", "GuardJSON", "GuardYAML", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates",
+            "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration",
+        ],
+        external: [nio, nioPosix, nioHTTP1, logging, lifecycle]),
+    // executables
+    Module(
+        name: "guardd", kind: .executable,
+        uses: [
+            "GuardCore", "GuardConfiguration", "GuardPolicy", "GuardProxy", "GuardAdmin", "GuardDecisionLog",
+            "GuardTelemetry",
+        ],
+        external: [arguments, logging, lifecycle, nioPosix], tested: false),
+    Module(
+        name: "guardctl", kind: .executable, uses: ["GuardCore", "GuardControl"], external: [arguments], tested: false),
+]
+
+let packages: [(name: String, dependency: Package.Dependency)] = [
+    ("swift-nio", .package(url: "https://github.com/apple/swift-nio", from: "2.101.2")),
+    // `traits: []` leaves full Foundation out of guardd (DESIGN decision 3, kept by Tests/LinkageTests).
+    ("hummingbird", .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: [])),
+    ("swift-log", .package(url: "https://github.com/apple/swift-log", from: "1.16.2")),
+    ("swift-crypto", .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2")),
+    (
+        "swift-service-lifecycle",
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0")
+    ),
+    ("swift-argument-parser", .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")),
+]
+
+// `GUARD_ONLY=GuardTokenizers,GuardRules swift test` works on some modules without building the rest:
+// an engine and its tests build in seconds because nothing of the network stack is even resolved.
+let byName = Dictionary(uniqueKeysWithValues: modules.map { ($0.name, $0) })
+var wanted = Set(byName.keys)
+var testWanted = wanted
+if let only = Context.environment["GUARD_ONLY"], !only.isEmpty {
+    testWanted = Set(only.split(separator: ",").map(String.init))
+    wanted = []
+    var queue = Array(testWanted) + ["GuardCore"]
+    while let name = queue.popLast() {
+        guard wanted.insert(name).inserted else { continue }
+        queue += (byName[name]?.uses ?? []) + (testWanted.contains(name) ? byName[name]?.testUses ?? [] : [])
+    }
+}
+
+var settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+if Context.environment["CI"] == "true" { settings.append(.treatAllWarnings(as: .error)) }
+
+var targets: [Target] = []
+for module in modules where wanted.contains(module.name) {
+    let dependencies: [Target.Dependency] =
+        module.uses.map { .byName(name: $0) } + module.external.map { .product(name: $0.product, package: $0.package) }
+    switch module.kind {
+    case .system(let pkgConfig, let apt):
+        targets.append(.systemLibrary(name: module.name, pkgConfig: pkgConfig, providers: [.apt([apt])]))
+    case .library:
+        targets.append(.target(name: module.name, dependencies: dependencies, swiftSettings: settings))
+    case .executable:
+        targets.append(.executableTarget(name: module.name, dependencies: dependencies, swiftSettings: settings))
+    }
+    guard module.tested, testWanted.contains(module.name) else { continue }
+    targets.append(
+        .testTarget(
+            name: module.name + "Tests",
+            dependencies: [.byName(name: module.name), "GuardTesting"] + dependencies
+                + module.testUses.map { .byName(name: $0) },
+            swiftSettings: settings))
+}
+targets.append(
+    .target(name: "GuardTesting", dependencies: ["GuardCore"], path: "Tests/GuardTesting", swiftSettings: settings))
+
+let used = Set(modules.filter { wanted.contains($0.name) }.flatMap { $0.external.map(\.package) })
+
+let package = Package(
+    name: "guard",
+    platforms: [.macOS(.v26)],
+    products: modules.compactMap {
+        guard case .executable = $0.kind, wanted.contains($0.name) else { return nil }
+        return .executable(name: $0.name, targets: [$0.name])
+    },
+    dependencies: packages.filter { used.contains($0.name) }.map(\.dependency),
+    targets: targets,
+    swiftLanguageModes: [.v6])
