@@ -33,7 +33,7 @@ struct JSONDocumentTests {
         #expect(list.count == 6)
         #expect(root[""]?.kind == .object)
         #expect(root[""]?.count == 0)
-        #expect(root["e"]?.elements.next() == nil)
+        #expect(root["e"]?.count == 0)
         #expect(root["missing"] == nil)
         #expect(root.members.map { $0.key.string } == ["a", "", "e"])
         let body = Array(text.utf8)
@@ -81,7 +81,7 @@ struct JSONDocumentTests {
         ("\"a\tb\"", .controlCharacter, 2), ("\"a\nb\"", .controlCharacter, 2), ("\"a\u{0}\"", .controlCharacter, 2),
         ("// c\n1", .unexpectedByte, 0), ("/* */1", .unexpectedByte, 0), ("'a'", .unexpectedByte, 0),
         ("{\"a\":1,\"a\":2}", .duplicateKey, 7), ("{\"a\":1,\"\\u0061\":2}", .duplicateKey, 7),
-        ("{\"x\":{\"é\":1,\"b\":0,\"\\u00e9\":2}}", .duplicateKey, 18), ("{\"\":1,\"\":2}", .duplicateKey, 6),
+        ("{\"x\":{\"é\":1,\"b\":0,\"\\u00e9\":2}}", .duplicateKey, 19), ("{\"\":1,\"\":2}", .duplicateKey, 6),
         ("\u{A0}1", .unexpectedByte, 0),
     ] as [(String, JSONError.Code, Int)])
     func refuses(_ text: String, _ code: JSONError.Code, _ offset: Int) {
