@@ -50,7 +50,7 @@ let modules: [Module] = [
     Module(
         name: "GuardStreaming",
         uses: ["GuardCore", "GuardJSON", "GuardLLMSchema", "GuardMatching", "GuardRules"]),
-    Module(name: "GuardBudgets", uses: ["GuardCore"]),
+    Module(name: "GuardBudgets", uses: ["GuardCore"], external: [crypto]),
     // policy
     Module(name: "GuardTelemetry", uses: ["GuardCore"]),
     Module(name: "GuardDecisionLog", uses: ["GuardCore", "GuardJSON"], external: [crypto]),
@@ -64,10 +64,7 @@ let modules: [Module] = [
     // wiring
     Module(
         name: "GuardConfiguration",
-        uses: [
-            "GuardCore", "GuardYAML", "GuardTokenizers", "GuardChatTemplates", "GuardRules", "GuardBudgets",
-            "GuardPolicy",
-        ]),
+        uses: ["GuardCore", "GuardJSON", "GuardYAML", "GuardBudgets"]),
     // edges
     Module(
         name: "GuardProxy",
