@@ -42,7 +42,9 @@ let modules: [Module] = [
     Module(name: "GuardLLMSchema", uses: ["GuardCore", "GuardJSON"]),
     // engines
     Module(name: "GuardMatching", uses: ["GuardCore", "CPCRE2"]),
-    Module(name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching"], testUses: ["CZLIB"]),
+    Module(
+        name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching"], external: [crypto],
+        testUses: ["CZLIB"]),
     Module(name: "GuardChatTemplates", uses: ["GuardCore", "GuardJSON"]),
     Module(
         name: "GuardRules", uses: ["GuardCore", "GuardYAML", "GuardMatching"],
