@@ -1,8 +1,8 @@
 package import GuardJSON
-package import Hummingbird
+import Hummingbird
 package import Logging
 import NIOCore
-package import ServiceLifecycle
+import ServiceLifecycle
 
 /// An operation of the admin listener: a strictly parsed JSON object in, JSON bytes out, in the shapes that
 /// `guardctl check` and `guardctl tokenize` read and write (DESIGN section 7).
@@ -78,7 +78,7 @@ package struct AdminService: Service {
 
     private func add(_ path: RouterPath, _ operation: @escaping AdminOperation, to router: Router<AdminContext>) {
         let bodyBytesMax = options.bodyBytesMax
-        router.post(path) { request, _ in
+        router.post(path) { request, _ -> Response in
             guard MediaType.isJSON(request.headers[.contentType]) else {
                 return .problem(.unsupportedMediaType, code: "unsupported_media_type", "content-type must be application/json")
             }
@@ -110,7 +110,8 @@ struct AdminGate: RouterMiddleware {
     var options: AdminService.Options
 
     func handle(
-        _ request: Request, context: AdminContext, next: (Request, AdminContext) async throws -> Response
+        _ request: Request, context: AdminContext,
+        next: @concurrent (Request, AdminContext) async throws -> Response
     ) async throws -> Response {
         guard HostName.isAllowed(request.head.authority, names: options.hostNames) else {
             return .problem(.misdirectedRequest, code: "host_not_allowed", "the Host header must be an address or localhost")

@@ -1,6 +1,6 @@
-package import Hummingbird
+import Hummingbird
 package import Logging
-package import ServiceLifecycle
+import ServiceLifecycle
 
 /// What the health listener asks the process. Each closure must answer at once: probes have short timeouts, and a
 /// probe that waits for a busy resource turns load into restarts.

@@ -1,5 +1,6 @@
+import GuardJSON
 package import Hummingbird
-package import Logging
+import Logging
 import NIOCore
 
 /// Where a listener binds. `port` 0 lets the system choose.
@@ -57,19 +58,25 @@ extension Response {
 
     /// The control plane's own error shape, the same as OpenAI's so that one client reads both.
     static func problem(_ status: HTTPResponse.Status, code: String, _ message: String) -> Response {
-        var body = Array(#"{"error":{"message":"#.utf8)
-        appendJSONString(message, to: &body)
-        body += Array(#","type":"invalid_request_error","param":null,"code":"#.utf8)
-        appendJSONString(code, to: &body)
-        body += Array("}}\n".utf8)
-        return .bytes(status, contentType: "application/json", body)
+        var writer = JSONWriter()
+        writer.object {
+            $0.key("error")
+            $0.object {
+                $0.member("message", message)
+                $0.member("type", "invalid_request_error")
+                $0.memberNull("param")
+                $0.member("code", code)
+            }
+        }
+        return .bytes(status, contentType: "application/json", writer.bytes)
     }
 }
 
 /// Answers paths and methods that no route has in the control plane's own shape.
 struct UnknownPathAnswer: RouterMiddleware {
     func handle(
-        _ request: Request, context: AdminContext, next: (Request, AdminContext) async throws -> Response
+        _ request: Request, context: AdminContext,
+        next: @concurrent (Request, AdminContext) async throws -> Response
     ) async throws -> Response {
         do {
             return try await next(request, context)

@@ -1,4 +1,4 @@
-import GuardJSON
+package import GuardJSON
 
 /// What the model "says" to one request.
 ///
@@ -84,7 +84,8 @@ package struct MockAnswer: Sendable, Hashable {
         choice.reasoning = json["reasoning"]?.stringBytes
         choice.refusal = json["refusal"]?.stringBytes
         choice.finishReason = json["finish_reason"]?.string
-        for call in json["tool_calls"]?.elements ?? emptyElements {
+        guard let calls = json["tool_calls"] else { return choice }
+        for call in calls.elements {
             guard let name = call["name"]?.stringBytes, let arguments = call["arguments"] else {
                 throw Malformed(description: "tool_calls: name and arguments are wanted")
             }

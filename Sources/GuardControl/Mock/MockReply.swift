@@ -29,7 +29,7 @@ package struct MockReply: Sendable {
         bytesDeclared = body.count
     }
 
-    static func json(_ status: Int = 200, _ body: [UInt8]) -> MockReply {
+    static func json(_ status: Int, _ body: [UInt8]) -> MockReply {
         MockReply(status: status, contentType: "application/json", body: body)
     }
 
