@@ -78,7 +78,7 @@ package struct MockCut: Sendable, Hashable {
 
     /// `7`, `random` or `random:42`.
     package init?(_ text: String) {
-        let parts = text.split(separator: ":", maxSplits: 1)
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         if parts.first == "random" {
             guard parts.count == 1 || UInt64(parts[1]) != nil else { return nil }
             seed = parts.count == 2 ? UInt64(parts[1]) ?? 1 : 1
