@@ -11,6 +11,8 @@ struct Module {
     var external: [External] = []
     /// Modules that only its tests import.
     var testUses: [String] = []
+    /// Products that only its tests import.
+    var testExternal: [External] = []
     var tested = true
 }
 
@@ -78,14 +80,14 @@ let modules: [Module] = [
     Module(
         name: "GuardAdmin",
         uses: ["GuardCore", "GuardJSON", "GuardLLMSchema", "GuardPolicy", "GuardTelemetry", "GuardTokenizers"],
-        external: [hummingbird, logging, lifecycle]),
+        external: [hummingbird, nio, logging, lifecycle], testExternal: [nioPosix, nioHTTP1]),
     Module(
         name: "GuardControl",
         uses: [
             "GuardCore", "GuardJSON", "GuardYAML", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates",
             "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration",
         ],
-        external: [nio, nioPosix, nioHTTP1, logging, lifecycle]),
+        external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle]),
     // executables
     Module(
         name: "guardd", kind: .executable,
@@ -151,7 +153,8 @@ for module in modules where wanted.contains(module.name) {
         .testTarget(
             name: module.name + "Tests",
             dependencies: [.byName(name: module.name), "GuardTesting"] + dependencies
-                + module.testUses.map { .byName(name: $0) },
+                + module.testUses.map { .byName(name: $0) }
+                + module.testExternal.map { .product(name: $0.product, package: $0.package) },
             swiftSettings: settings))
 }
 targets.append(
