@@ -69,6 +69,12 @@ let modules: [Module] = [
     Module(
         name: "GuardConfiguration",
         uses: ["GuardCore", "GuardJSON", "GuardYAML", "GuardBudgets"]),
+    Module(
+        name: "GuardAssembly",
+        uses: [
+            "GuardCore", "GuardConfiguration", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates", "GuardRules",
+            "GuardPolicy",
+        ]),
     // edges
     Module(
         name: "GuardProxy",
@@ -85,15 +91,15 @@ let modules: [Module] = [
         name: "GuardControl",
         uses: [
             "GuardCore", "GuardJSON", "GuardYAML", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates",
-            "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration",
+            "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration", "GuardAssembly",
         ],
         external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle]),
     // executables
     Module(
         name: "guardd", kind: .executable,
         uses: [
-            "GuardCore", "GuardPolicy", "GuardProxy",
-            "GuardTelemetry",
+            "GuardCore", "GuardConfiguration", "GuardAssembly", "GuardPolicy", "GuardProxy", "GuardAdmin",
+            "GuardDecisionLog", "GuardTelemetry", "GuardBudgets",
         ],
         external: [arguments, logging, lifecycle, signals, nioPosix], tested: false),
     Module(

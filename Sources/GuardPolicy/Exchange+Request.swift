@@ -78,7 +78,7 @@ extension Exchange {
             try refuse(APIError(.modelRetired, "The model is past its sunset date.\(successor)", param: "model"))
         }
         // One ledger for all names that the catalog does not know, so that a client cannot make ledgers at will.
-        return model.map { $0.match.source } ?? "unknown"
+        return model.map { $0.match.pattern } ?? "unknown"
     }
 
     // MARK: - count, judge, reserve

@@ -84,7 +84,7 @@ package final class Exchange: @unchecked Sendable {
             (record.kind, record.route) = ("metadata", Label(Self.path(of: target)))
             return .now(.pass(target: target))
         case .unguarded(let reason, let path):
-            if snapshot.options.passThroughRoutes.contains(where: { $0.matches(path) }) {
+            if snapshot.options.passThroughRoutes.contains(where: { $0.path.matches(path) && $0.methods.contains(arrival.method) }) {
                 (record.kind, record.route) = ("pass_through", Label(path))
                 return .now(.pass(target: arrival.target))
             }

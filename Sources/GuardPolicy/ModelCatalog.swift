@@ -9,8 +9,9 @@ package struct ModelEntry: Sendable {
         case tgi
     }
 
-    package var match: Glob
-    package var aliases: [Glob]
+    package var match: GuardCore.Glob
+    /// Other names of the model, literally.
+    package var aliases: [String]
     package var tokenizer: Tokenizer?
     package var templates: ModelTemplates
     package var counting: Counting
@@ -35,7 +36,7 @@ package struct ModelEntry: Sendable {
     }
 
     package init(
-        match: Glob, aliases: [Glob] = [], tokenizer: Tokenizer? = nil,
+        match: GuardCore.Glob, aliases: [String] = [], tokenizer: Tokenizer? = nil,
         templates: ModelTemplates = ModelTemplates(), counting: Counting = .hf, contextWindow: Int? = nil,
         maxInputTokens: Int? = nil, defaultCompletionTokens: Int = 1024, deprecation: Deprecation? = nil
     ) {
@@ -72,6 +73,6 @@ package struct ModelCatalog: Sendable {
     }
 
     package func entry(named name: String) -> ModelEntry? {
-        entries.first { entry in entry.match.matches(name) || entry.aliases.contains { $0.matches(name) } }
+        entries.first { entry in entry.match.matches(name) || entry.aliases.contains { $0.utf8.elementsEqual(name.utf8) } }
     }
 }

@@ -41,8 +41,8 @@ package struct PolicyOptions: Sendable {
     /// Most bytes of one channel that are held.
     package var holdBytes = 65_536
     package var responseBytes = 67_108_864
-    /// Canonical paths (`*` for any run of characters) that pass unread though no schema knows them.
-    package var passThroughRoutes: [Glob] = []
+    /// Canonical paths and methods that pass unread though no schema knows them.
+    package var passThroughRoutes: [(path: GuardCore.Glob, methods: Set<String>)] = []
 
     package init() {}
 }
