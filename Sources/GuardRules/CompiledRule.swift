@@ -7,7 +7,7 @@ package import GuardMatching
 package struct CompiledRule: Sendable {
     package let id: RuleID
     /// Place in `RuleBundle.rules`, which are sorted by id: the smaller index is the first rule id of the selection.
-    package let index: Int
+    package internal(set) var index: Int
     package let phases: Set<Phase>
     package let roles: Set<Role>
     package let when: RuleCondition
@@ -39,7 +39,7 @@ package enum HoldOverflow: String, Sendable, CaseIterable {
 
 /// Where a rule was written.
 package struct RulePlace: Sendable, Hashable, CustomStringConvertible {
-    /// Relative to the bundle's folder.
+    /// As messages show it: with the folder that the bundle was loaded from.
     package var file: String
     /// 1-based.
     package var line: Int

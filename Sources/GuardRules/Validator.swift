@@ -1,5 +1,4 @@
 internal import Glibc
-package import GuardCore
 package import GuardMatching
 
 /// `validate:` of a condition: a check that a pattern cannot do, part of the match.
