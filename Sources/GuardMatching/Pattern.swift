@@ -124,7 +124,10 @@ package final class Pattern: @unchecked Sendable {
     private static func compile(
         _ source: [UInt8], _ options: PatternOptions, extra: UInt32
     ) throws(PatternError) -> OpaquePointer {
-        var flags = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | extra
+        // By default a multiline `^` looks whether it stands at the very end of the subject and fails there without
+        // reporting a partial match: `(?m)foo\n^bar` would let `foo` go. ALT_CIRCUMFLEX takes the look away: `^` holds
+        // behind every newline, the last one too.
+        var flags = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_ALT_CIRCUMFLEX | extra
         if options.caseless { flags |= PCRE2_CASELESS }
         if options.multiline { flags |= PCRE2_MULTILINE }
         if options.dotMatchesNewline { flags |= PCRE2_DOTALL }
