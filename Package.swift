@@ -44,7 +44,9 @@ let modules: [Module] = [
     Module(name: "GuardLLMSchema", uses: ["GuardCore", "GuardJSON"]),
     // engines
     Module(name: "GuardMatching", uses: ["GuardCore", "CPCRE2"]),
-    Module(name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching"], testUses: ["CZLIB"]),
+    Module(
+        name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching"], external: [crypto],
+        testUses: ["CZLIB"]),
     Module(name: "GuardChatTemplates", uses: ["GuardCore", "GuardJSON"]),
     Module(
         name: "GuardRules", uses: ["GuardCore", "GuardYAML", "GuardMatching"],
@@ -52,7 +54,7 @@ let modules: [Module] = [
     Module(
         name: "GuardStreaming",
         uses: ["GuardCore", "GuardJSON", "GuardLLMSchema", "GuardMatching", "GuardRules"]),
-    Module(name: "GuardBudgets", uses: ["GuardCore"]),
+    Module(name: "GuardBudgets", uses: ["GuardCore"], external: [crypto]),
     // policy
     Module(name: "GuardTelemetry", uses: ["GuardCore"]),
     Module(name: "GuardDecisionLog", uses: ["GuardCore", "GuardJSON"], external: [crypto]),
@@ -66,8 +68,11 @@ let modules: [Module] = [
     // wiring
     Module(
         name: "GuardConfiguration",
+        uses: ["GuardCore", "GuardJSON", "GuardYAML", "GuardBudgets"]),
+    Module(
+        name: "GuardAssembly",
         uses: [
-            "GuardCore", "GuardYAML", "GuardTokenizers", "GuardChatTemplates", "GuardRules", "GuardBudgets",
+            "GuardCore", "GuardConfiguration", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates", "GuardRules",
             "GuardPolicy",
         ]),
     // edges
@@ -86,15 +91,15 @@ let modules: [Module] = [
         name: "GuardControl",
         uses: [
             "GuardCore", "GuardJSON", "GuardYAML", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates",
-            "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration",
+            "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration", "GuardAssembly",
         ],
         external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle]),
     // executables
     Module(
         name: "guardd", kind: .executable,
         uses: [
-            "GuardCore", "GuardPolicy", "GuardProxy",
-            "GuardTelemetry",
+            "GuardCore", "GuardConfiguration", "GuardAssembly", "GuardPolicy", "GuardProxy", "GuardAdmin",
+            "GuardDecisionLog", "GuardTelemetry", "GuardBudgets",
         ],
         external: [arguments, logging, lifecycle, signals, nioPosix], tested: false),
     Module(
