@@ -72,7 +72,8 @@ let modules: [Module] = [
     Module(
         name: "GuardAssembly",
         uses: [
-            "GuardCore", "GuardConfiguration", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates", "GuardRules",
+            "GuardCore", "GuardJSON", "GuardBudgets", "GuardConfiguration", "GuardLLMSchema", "GuardTokenizers",
+            "GuardChatTemplates", "GuardRules",
             "GuardPolicy",
         ]),
     // edges
@@ -99,7 +100,7 @@ let modules: [Module] = [
         name: "guardd", kind: .executable,
         uses: [
             "GuardCore", "GuardConfiguration", "GuardAssembly", "GuardPolicy", "GuardProxy", "GuardAdmin",
-            "GuardDecisionLog", "GuardTelemetry", "GuardBudgets",
+            "GuardDecisionLog", "GuardTelemetry", "GuardBudgets", "GuardRules", "GuardJSON",
         ],
         external: [arguments, logging, lifecycle, signals, nioPosix], tested: false),
     Module(

@@ -1,6 +1,8 @@
 package import GuardConfiguration
+import GuardBudgets
 import GuardChatTemplates
 package import GuardCore
+import GuardJSON
 import GuardLLMSchema
 package import GuardPolicy
 import GuardRules

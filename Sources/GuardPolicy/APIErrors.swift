@@ -8,7 +8,7 @@ extension APIError {
     init(_ refusal: BudgetRefusal) {
         let code = Code(rawValue: refusal.code) ?? .unavailable
         self.init(
-            code, refusal.message, status: refusal.status,
+            code, refusal.message,
             retryAfterSeconds: refusal.retryAfterSeconds.map { Int(clamping: $0) })
     }
 

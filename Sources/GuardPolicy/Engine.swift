@@ -1,7 +1,7 @@
 package import GuardBudgets
 package import GuardDecisionLog
 import Glibc
-import Synchronization
+package import Synchronization
 
 /// What outlives a policy snapshot: ledgers, log, ids, scratch memory. One per process, shared by all callers of the
 /// engine (proxy, check endpoint, `guardctl`).

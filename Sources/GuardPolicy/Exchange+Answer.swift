@@ -1,3 +1,4 @@
+import GuardBudgets
 import GuardCore
 import GuardDecisionLog
 import GuardJSON

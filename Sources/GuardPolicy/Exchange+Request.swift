@@ -1,10 +1,11 @@
-import GuardBudgets
+package import GuardBudgets
 import GuardChatTemplates
 import GuardCore
 import GuardDecisionLog
 import GuardJSON
 import GuardLLMSchema
 import GuardRules
+import GuardTokenizers
 
 extension Exchange {
     /// A refusal on its way out of the steps below.

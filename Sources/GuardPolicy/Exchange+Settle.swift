@@ -1,6 +1,7 @@
 import GuardCore
 import GuardDecisionLog
 import GuardLLMSchema
+import GuardTokenizers
 
 extension Exchange {
     /// What the server sent us, held or blocked text included, in tokens (DESIGN section 3 "Budgets").

@@ -1,8 +1,9 @@
 package import GuardBudgets
 import GuardCore
 import GuardDecisionLog
-package import GuardLLMSchema
+import GuardLLMSchema
 import GuardRules
+import Synchronization
 
 /// One request on its way through the guard, from its head to its record (the steps of DESIGN section 1).
 ///
@@ -142,7 +143,7 @@ package final class Exchange: @unchecked Sendable {
 
     /// Makes the response of a refusal and writes it into the record.
     func respond(_ error: APIError, action: Action = .refuse) -> GuardResponse {
-        let response = error.response(as: shape)
+        let response = error.response(endpoint)
         record.action = action
         record.wouldAction = max(record.wouldAction, action)
         record.status = response.status

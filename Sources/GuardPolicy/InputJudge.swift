@@ -1,6 +1,4 @@
-import GuardCore
-import GuardJSON
-package import GuardLLMSchema
+package import GuardCore
 package import GuardRules
 import Synchronization
 

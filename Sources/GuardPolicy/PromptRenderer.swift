@@ -1,5 +1,5 @@
 package import GuardChatTemplates
-package import GuardJSON
+import GuardJSON
 package import GuardLLMSchema
 
 /// Builds what a model server hands to its chat template from the messages of a request (DESIGN decision 7).

@@ -1,4 +1,5 @@
 import GuardChatTemplates
+import GuardCore
 package import GuardJSON
 import GuardLLMSchema
 package import GuardTokenizers

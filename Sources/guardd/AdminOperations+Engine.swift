@@ -15,7 +15,7 @@ extension AdminOperations {
                         return .failure(error)
                     }
                 }
-                do { return try result.get() } catch { throw AdminProblem(error.message) }
+                do throws(CheckOperation.Problem) { return try result.get() } catch { throw AdminProblem(error.message) }
             },
             tokenize: { (input: JSONNode) async throws(AdminProblem) -> [UInt8] in
                 let catalog = engine.snapshot.catalog
@@ -27,7 +27,9 @@ extension AdminOperations {
                 guard let operation = TokenizeOperation(entry) else {
                     throw AdminProblem(status: 404, code: "model_not_found", "The model has no tokenizer.")
                 }
-                do { return try operation.run(input) } catch { throw AdminProblem(error.message) }
+                do throws(TokenizeOperation.Problem) { return try operation.run(input) } catch {
+                    throw AdminProblem(error.message)
+                }
             })
     }
 }

@@ -6,6 +6,7 @@ import GuardCore
 import GuardDecisionLog
 import GuardPolicy
 import GuardProxy
+import GuardRules
 import Glibc
 import Logging
 import NIOCore
@@ -58,7 +59,7 @@ final class Daemon: Sendable {
                     isReady.store(true, ordering: .releasing)
                     logger.info("data listener", metadata: ["address": "\(address)"])
                 },
-                onDraining: { [isReady] in isReady.store(false, ordering: .releasing) }))
+                onDraining: { [self] in isReady.store(false, ordering: .releasing) }))
 
         var group = ServiceGroupConfiguration(
             services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
@@ -108,7 +109,7 @@ final class Daemon: Sendable {
     private func probes(
         _ engine: Engine, _ metrics: EngineMetrics, _ memory: MemoryGate, _ upstream: UpstreamURL
     ) -> HealthProbes {
-        let ready: @Sendable () -> HealthProbes.Answer = { [isReady] in
+        let ready: @Sendable () -> HealthProbes.Answer = { [self] in
             isReady.load(ordering: .acquiring) ? .ok : .no(reason: "starting or draining")
         }
         return HealthProbes(

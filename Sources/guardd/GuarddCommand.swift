@@ -2,6 +2,7 @@ import ArgumentParser
 import GuardConfiguration
 import GuardCore
 import Glibc
+import Logging
 
 @main
 struct GuarddCommand: AsyncParsableCommand {
@@ -43,6 +44,8 @@ struct GuarddCommand: AsyncParsableCommand {
             }
             throw ExitCode(await HealthProbe.isReady(address) ? 0 : 1)
         }
+        // Standard output belongs to the decision log.
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         // A client or a pipe that goes away is an error of one write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         do { try await Daemon(source).run() } catch let error as Diagnostics {
@@ -61,7 +64,10 @@ struct GuarddCommand: AsyncParsableCommand {
 
     static func print(_ diagnostics: Diagnostics) { say(diagnostics.description) }
 
-    private static func say(_ line: String) { fputs(line + "\n", stderr) }
+    private static func say(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
 }
 
 /// Where the configuration comes from; read again at every reload.

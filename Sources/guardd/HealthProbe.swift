@@ -23,7 +23,7 @@ enum HealthProbe {
         }
         guard connected == 0 else { return false }
         let request = Array("GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".utf8)
-        guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL.rawValue)) == request.count else { return false }
+        guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { return false }
         var answer = [UInt8](repeating: 0, count: 32)
         let count = recv(descriptor, &answer, answer.count, 0)
         return count >= 12 && answer[9..<12].elementsEqual("200".utf8)

@@ -1,11 +1,14 @@
-import GuardConfiguration
+import GuardBudgets
+package import GuardConfiguration
 import GuardCore
-import GuardPolicy
+import GuardLLMSchema
+package import GuardPolicy
 import GuardRules
+import GuardTokenizers
 
-/// What is in force, for the log at start: nobody should have to guess whether a guard guards.
-enum Posture {
-    static func lines(_ configuration: Configuration, _ snapshot: PolicySnapshot) -> [String] {
+/// What is in force, for the log at start and `guardctl config print`: nobody should have to guess whether a guard guards.
+package enum Posture {
+    package static func lines(_ configuration: Configuration, _ snapshot: PolicySnapshot) -> [String] {
         let options = snapshot.options
         var lines = [
             "posture: mode \(options.mode.rawValue), policy \(options.policyMode.rawValue), "
