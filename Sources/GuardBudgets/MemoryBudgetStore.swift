@@ -22,6 +22,12 @@ package final class MemoryBudgetStore: BudgetStore {
         package var evicted = 0
         /// Ledgers that found no room.
         package var turnedAway = 0
+
+        package init(ledgers: Int = 0, evicted: Int = 0, turnedAway: Int = 0) {
+            self.ledgers = ledgers
+            self.evicted = evicted
+            self.turnedAway = turnedAway
+        }
     }
 
     private final class Shard: Sendable {
