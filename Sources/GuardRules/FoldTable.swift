@@ -27,7 +27,7 @@ struct FoldTable: Sendable {
             for target in targets {
                 if let target = Unicode.Scalar(target) { pool.append(contentsOf: UTF8.encode(target) ?? .init()) }
             }
-            entries[Int(blocks[scalar >> 7]) << 7 | scalar & 127] = UInt32(offset << 8 | pool.count - offset)
+            entries[Int(blocks[scalar >> 7]) << 7 | scalar & 127] = UInt32(offset << 8 | (pool.count - offset))
         }
         runs.withUTF8Buffer { text in
             var index = 0

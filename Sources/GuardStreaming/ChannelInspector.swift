@@ -197,20 +197,29 @@ package struct ChannelInspector: Sendable {
             &update, &scratch)
     }
 
+    /// The rules that report follow, in steps of their own: nothing is held for them, so nothing but `holdBytes` bounds
+    /// what they keep.
     private mutating func report(final: Bool, _ update: inout ChannelUpdate, _ scratch: inout MatchScratch) {
-        guard reporting.raw < holding.raw else { return }
-        let held = holding.raw - min(reportHeldStart(), reporting.raw)
-        if !final, !isBlocked, held > Self.alwaysScannedBytes, held < reportHeldAtScan + reportHeldAtScan / 4,
-            held <= plan.holdBytes
-        {
-            return
+        while reporting.raw < holding.raw {
+            let start = reportHeldStart()
+            let held = holding.raw - start
+            if !final, !isBlocked, held > Self.alwaysScannedBytes, held < reportHeldAtScan + reportHeldAtScan / 4,
+                held <= plan.holdBytes
+            {
+                return
+            }
+            let limit = text.boundary(atOrAfter: max(start + plan.holdBytes + 1, reporting.raw + 1))
+            let front = reporting
+            _ = search(
+                .reporting, from: front, to: min(holding.raw, limit), mode: .partialHard, &update, &scratch)
+            dropLongReports(&update)
+            reportHeldAtScan = reporting.raw - reportHeldStart()
         }
-        let front = reporting
-        _ = search(.reporting, from: front, to: holding.raw, mode: .partialHard, &update, &scratch)
+    }
+
+    private mutating func dropLongReports(_ update: inout ChannelUpdate) {
         let start = reportHeldStart()
-        reportHeldAtScan = holding.raw - start
-        guard reportHeldAtScan > plan.holdBytes else { return }
-        // Nothing is held for a rule that reports, so nothing bounds what it keeps but this.
+        guard reporting.raw - start > plan.holdBytes else { return }
         forEachBit(in: open) { entry in
             guard !plan.holds(entry), rawStart(entry) == start else { return }
             close(entry)
@@ -218,7 +227,6 @@ package struct ChannelInspector: Sendable {
                 StreamFailure(
                     reason: .openMatchDropped, rule: plan.rules[plan.entries[entry].rule].rule, offset: start))
         }
-        reportHeldAtScan = holding.raw - reportHeldStart()
     }
 
     /// Smallest open start of the rules that report, or where they are.

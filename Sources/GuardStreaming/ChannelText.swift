@@ -45,6 +45,10 @@ struct ChannelText {
     }
 
     private mutating func fold(_ range: ByteRange) {
+        // Moved out, so that `raw` can be read meanwhile.
+        var folder = FoldedView()
+        swap(&folder, &self.folder)
+        defer { swap(&folder, &self.folder) }
         folder.removeAll()
         folder.append(raw.span.extracting((range.lowerBound - rawBase)..<(range.upperBound - rawBase)))
         let text = folder.text

@@ -66,6 +66,12 @@ package struct StreamFailure: Sendable, Hashable {
     package var rule: Int?
     /// Channel offset from which on the rule did not judge.
     package var offset: Int
+
+    package init(reason: Reason, rule: Int?, offset: Int) {
+        self.reason = reason
+        self.rule = rule
+        self.offset = offset
+    }
 }
 
 /// What a channel's newest text decided.

@@ -1,7 +1,7 @@
 /// A token that is found in the text before anything else is done to it.
 struct AddedToken: Sendable, Hashable {
     var id: UInt32
-    /// UTF-8.
+    /// UTF-8; normalized if `isNormalized`.
     var content: [UInt8]
     /// Found only where no word character touches it.
     var singleWord = false
@@ -170,4 +170,9 @@ struct ByteTrie: Sendable {
             next += 1
         }
     }
+}
+
+extension AddedToken {
+    /// Finding a token costs up to its length at every place of the text; real ones have some dozen bytes.
+    static let bytesMax = 1024
 }

@@ -1,3 +1,4 @@
+import GuardCore
 import Synchronization
 
 /// Byte-pair encoding: the lowest rank merges first, of equal ranks the leftmost.
@@ -41,10 +42,12 @@ final class BytePairModel: @unchecked Sendable {
     /// Pieces of up to so many symbols merge by scanning an array, longer ones on a heap.
     static let scanMax = 48
 
-    init(vocabulary: Vocabulary, merges: [MergeTable.Merge], results: [UInt32], options: Options) throws(TokenizerError) {
+    init(
+        vocabulary: Vocabulary, merges: [MergeTable.Merge], results: [UInt32], priorities: [UInt32]? = nil, options: Options
+    ) throws(TokenizerError) {
         self.vocabulary = vocabulary
         self.options = options
-        self.merges = try MergeTable(merges: merges, results: results)
+        self.merges = try MergeTable(merges: merges, results: results, priorities: priorities)
         symbolOfByte = .allocate(capacity: 256)
         wholeness = .allocate(capacity: max(vocabulary.count, 1))
         for byte in 0..<256 {
@@ -142,31 +145,41 @@ final class BytePairModel: @unchecked Sendable {
         let count =
             options.startsWithCharacters
             ? characterSymbols(text, start, end, scratch) : byteSymbols(text, start, end, scratch)
+        var isLastUnknown = false
         if count <= Self.scanMax {
             let merged = mergeByScan(count, scratch)
-            for index in 0..<merged { emit(scratch.symbols[index], &sink) }
+            for index in 0..<merged { emit(scratch.symbols[index], &isLastUnknown, &sink) }
         } else {
             mergeOnHeap(count, scratch)
             var at = 0
             while at < count {
-                emit(scratch.symbols[at], &sink)
+                emit(scratch.symbols[at], &isLastUnknown, &sink)
                 at = scratch.next[at]
             }
         }
     }
 
     @inline(__always)
-    private func emit<Sink: TokenSink>(_ symbol: UInt32, _ sink: inout Sink) {
-        if symbol < options.firstVirtualID { sink.append(symbol) } else { emitVirtual(symbol, &sink) }
+    private func emit<Sink: TokenSink>(_ symbol: UInt32, _ isLastUnknown: inout Bool, _ sink: inout Sink) {
+        if options.firstVirtualID == .max || symbol < options.firstVirtualID && symbol != options.unknown {
+            isLastUnknown = false
+            sink.append(symbol)
+        } else {
+            emitUnknown(symbol, &isLastUnknown, &sink)
+        }
     }
 
-    /// A character that did not merge and is no piece of its own.
-    private func emitVirtual<Sink: TokenSink>(_ symbol: UInt32, _ sink: inout Sink) {
+    /// The unknown token, or a character that did not merge and is no piece of its own.
+    private func emitUnknown<Sink: TokenSink>(_ symbol: UInt32, _ isLastUnknown: inout Bool, _ sink: inout Sink) {
         let bytes = vocabulary.bytes(symbol)
-        if let fallback = options.byteFallback, bytes.allSatisfy({ fallback[Int($0)] != nil }) {
+        if symbol != options.unknown, let fallback = options.byteFallback,
+            bytes.allSatisfy({ fallback[Int($0)] != nil })
+        {
             for byte in bytes { if let id = fallback[Int(byte)] { sink.append(id) } }
+            isLastUnknown = false
         } else if let unknown = options.unknown {
-            sink.append(unknown)
+            if !(isLastUnknown && options.fusesUnknown) { sink.append(unknown) }
+            isLastUnknown = true
         }
     }
 
@@ -236,7 +249,7 @@ final class BytePairModel: @unchecked Sendable {
         let ranks = scratch.ranks
         var count = count
         guard count > 1 else { return count }
-        for index in 0..<count - 1 { ranks[index] = merges.rank(symbols[index], symbols[index + 1]) }
+        for index in 0..<count - 1 { ranks[index] = merges.priority(symbols[index], symbols[index + 1]) }
         while true {
             var best = 0
             var bestRank = MergeTable.none
@@ -245,7 +258,7 @@ final class BytePairModel: @unchecked Sendable {
                 best = index
             }
             if bestRank == MergeTable.none { return count }
-            symbols[best] = merges.result(bestRank)
+            symbols[best] = merges.result(bestRank, symbols[best], symbols[best + 1])
             count -= 1
             var index = best + 1
             while index < count {
@@ -254,8 +267,8 @@ final class BytePairModel: @unchecked Sendable {
                 index += 1
             }
             if count == 1 { return 1 }
-            if best < count - 1 { ranks[best] = merges.rank(symbols[best], symbols[best + 1]) }
-            if best > 0 { ranks[best - 1] = merges.rank(symbols[best - 1], symbols[best]) }
+            if best < count - 1 { ranks[best] = merges.priority(symbols[best], symbols[best + 1]) }
+            if best > 0 { ranks[best - 1] = merges.priority(symbols[best - 1], symbols[best]) }
         }
     }
 
@@ -278,7 +291,7 @@ final class BytePairModel: @unchecked Sendable {
         scratch.next.withUnsafeMutableBufferPointer { next in
             scratch.previous.withUnsafeMutableBufferPointer { previous in
                 for index in 0..<count - 1 {
-                    let rank = merges.rank(symbols[index], symbols[index + 1])
+                    let rank = merges.priority(symbols[index], symbols[index + 1])
                     ranks[index] = rank
                     if rank != MergeTable.none { heap.append(UInt64(rank) << 40 | UInt64(index)) }
                 }
@@ -288,12 +301,12 @@ final class BytePairModel: @unchecked Sendable {
                     let rank = UInt32(truncatingIfNeeded: entry >> 40)
                     guard ranks[left] == rank else { continue }
                     let right = next[left]
-                    symbols[left] = merges.result(rank)
+                    symbols[left] = merges.result(rank, symbols[left], symbols[right])
                     ranks[right] = MergeTable.none
                     next[left] = next[right]
                     if next[left] < count {
                         previous[next[left]] = left
-                        let rank = merges.rank(symbols[left], symbols[next[left]])
+                        let rank = merges.priority(symbols[left], symbols[next[left]])
                         ranks[left] = rank
                         if rank != MergeTable.none { heap.push(UInt64(rank) << 40 | UInt64(left)) }
                     } else {
@@ -301,7 +314,7 @@ final class BytePairModel: @unchecked Sendable {
                     }
                     let before = previous[left]
                     if before >= 0 {
-                        let rank = merges.rank(symbols[before], symbols[left])
+                        let rank = merges.priority(symbols[before], symbols[left])
                         ranks[before] = rank
                         if rank != MergeTable.none { heap.push(UInt64(rank) << 40 | UInt64(before)) }
                     }

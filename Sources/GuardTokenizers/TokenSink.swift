@@ -1,4 +1,4 @@
-package import GuardCore
+import GuardCore
 
 /// Where ids go. Encoding is generic over it, so that counting builds no array.
 protocol TokenSink {

@@ -135,7 +135,7 @@ final class Vocabulary: @unchecked Sendable {
             let hash = Self.hash(base, token.count)
             var slot = Int(truncatingIfNeeded: hash >> 20) & longMask
             while long[slot] != .max { slot = (slot + 1) & longMask }
-            long[slot] = hash >> 21 << 21 | UInt64(id)
+            long[slot] = (hash & ~0x1F_FFFF) | UInt64(id)
         } else {
             let (low, high) = Self.pack(base, token.count)
             var slot = Self.hash(low, high, token.count) & packedMask

@@ -1,4 +1,4 @@
-package import GuardCore
+import GuardCore
 package import GuardJSON
 
 /// What one JSON text of an answer (the whole of it, or one event) holds.
@@ -15,6 +15,8 @@ package struct AnswerParts: Sendable {
     package internal(set) var error: UpstreamError?
     /// Completion tokens that this JSON proves (token ids, logprobs entries, one for each TGI event), where it does.
     package internal(set) var tokensCount: Int?
+    /// Choices that this JSON speaks of.
+    package internal(set) var choices: [Int] = []
 
     /// Arrays whose elements at one index belong together.
     var lists: [[JSONNode]] = []
@@ -73,7 +75,8 @@ package struct AnswerParts: Sendable {
             edits.removeAll { edit in cleared.contains { $0.range.overlaps(edit.range) } }
             for range in cleared { edits.append(JSONEdit(range: range.range, replacement: range.bytes)) }
         } else {
-            for (index, reason) in rewrite.finishReasons where ends.indices.contains(index) {
+            for (index, reason) in rewrite.finishReasons
+            where ends.indices.contains(index) && !ends[index].place.isEmpty {
                 edits.append(JSONEdit(range: ends[index].place, replacement: JSONEscape.escaped(reason.utf8)))
             }
         }

@@ -78,8 +78,14 @@ struct AnswerReader {
     }
 
     mutating func error(type: JSONNode?, code: JSONNode?) {
-        parts.error = UpstreamError(
-            type: type?.string, code: code.flatMap { $0.string ?? ($0.isNull ? nil : String(decoding: $0.rawBytes, as: UTF8.self)) })
+        let word = code.flatMap { code -> String? in
+            code.isNull ? nil : code.string ?? String(decoding: code.rawBytes, as: UTF8.self)
+        }
+        parts.error = UpstreamError(type: type?.string, code: word)
+    }
+
+    mutating func see(_ choice: Int) {
+        if !parts.choices.contains(choice) { parts.choices.append(choice) }
     }
 
     mutating func countTokens(_ count: Int) { parts.tokensCount = (parts.tokensCount ?? 0) + count }

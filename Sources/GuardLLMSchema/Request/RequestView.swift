@@ -68,11 +68,16 @@ package struct RequestView: Sendable {
     package internal(set) var continuousUsage = false
     /// The answer repeats the prompt (`echo`, TGI `return_full_text`).
     package internal(set) var echo = false
+    /// The segment that the answer goes on with (`continue_final_message`): read both as one text.
+    package internal(set) var prefillSegment: Int?
     package internal(set) var opaqueParts: [OpaquePart] = []
-    /// JSON Pointers; strings below them are segments of role `extension`.
+    /// JSON Pointers; their strings are segments of role `extension`. The keys are the client's words: not for logs.
     package internal(set) var unknownFields: [String] = []
     /// Why the prompt's count cannot be exact, as words for the record; empty if it can.
     package internal(set) var estimatedWhy: [String] = []
+
+    /// Whether text prompts get the tokenizer's special tokens (BOS); chat says so in `Chat.addSpecialTokens`.
+    package internal(set) var promptAddsSpecialTokens = true
 
     /// Places for `edits(includeUsage:)`.
     var streamOptions: JSONNode?
@@ -124,7 +129,7 @@ package struct RequestView: Sendable {
         /// Name of the field that the server reads, e.g. `max_tokens`, `parameters.max_new_tokens`.
         package var field = ""
         /// Present limit fields with their value, null included.
-        var places: [(node: JSONNode, value: Int?)] = []
+        var places: [(name: String, node: JSONNode, value: Int?)] = []
         /// Object that the field belongs into; `nil`: it does not exist yet (TGI without `parameters`).
         var container: JSONNode?
         /// `parameters: null`.

@@ -1,4 +1,4 @@
-package import GuardCore
+import GuardCore
 package import GuardJSON
 
 /// One event of a streamed answer, understood.
@@ -30,4 +30,18 @@ package struct StreamEvent: Sendable {
 
     /// The bytes as they came.
     package var raw: [UInt8] { frame.raw }
+}
+
+extension StreamEvent {
+    /// The event with other texts: replaced strings are escaped, dropped entries leave no comma behind, everything
+    /// else is byte for byte as it came.
+    package func reframed(_ rewrite: AnswerParts.Rewrite) -> [UInt8] {
+        reframed(parts.edits(rewrite))
+    }
+
+    /// The event with edits of its data (places of `texts`, `unread` ... are ranges of it).
+    package func reframed(_ edits: [JSONEdit]) -> [UInt8] {
+        guard !edits.isEmpty, let data = frame.data else { return frame.raw }
+        return frame.bytes(withData: JSONEdit.applying(edits, to: data))
+    }
 }
