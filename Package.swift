@@ -92,7 +92,8 @@ let modules: [Module] = [
         name: "GuardControl",
         uses: [
             "GuardCore", "GuardJSON", "GuardYAML", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates",
-            "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration", "GuardAssembly",
+            "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration", "GuardAssembly", "GuardBudgets",
+            "GuardDecisionLog",
         ],
         external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle]),
     // executables

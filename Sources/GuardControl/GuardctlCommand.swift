@@ -5,7 +5,9 @@ package struct GuardctlCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "guardctl",
         abstract: "Tests, checks and explains what guardd does, with the same engine.",
-        subcommands: [ServeMockCommand.self])
+        subcommands: [
+            TestCommand.self, CheckCommand.self, TokenizeCommand.self, ConfigCommand.self, ServeMockCommand.self,
+        ])
 
     package init() {}
 

@@ -45,7 +45,23 @@ enum Console {
 
     static func error(_ text: String) { write(Array((text + "\n").utf8), to: STDERR_FILENO) }
 
-    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+    /// Lines that are written in one go of 64 KiB.
+    struct Buffer {
+        private var bytes: [UInt8] = []
+
+        mutating func line(_ line: [UInt8]) {
+            bytes += line
+            bytes.append(UInt8(ascii: "\n"))
+            if bytes.count >= 1 << 16 { flush() }
+        }
+
+        mutating func flush() {
+            Console.write(bytes, to: STDOUT_FILENO)
+            bytes.removeAll(keepingCapacity: true)
+        }
+    }
+
+    fileprivate static func write(_ bytes: [UInt8], to descriptor: Int32) {
         var left = bytes[...]
         while !left.isEmpty {
             let count = left.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }

@@ -29,10 +29,14 @@ package struct CheckQuery: Sendable {
 
     private static let keys: Set = ["id", "text", "request", "api", "path", "phase", "role", "model", "tenant"]
 
-    /// - Parameter phase: of lines that name none.
-    package init(json: JSONNode, phase standard: Phase = .input) throws(QueryError) {
+    /// - Parameters:
+    ///   - phase: of lines that name none.
+    ///   - isStrict: refuses fields that it does not know. Files of labelled texts have more.
+    package init(
+        json: JSONNode, phase standard: Phase = .input, isStrict: Bool = true
+    ) throws(QueryError) {
         guard json.kind == .object else { throw QueryError("an object is wanted") }
-        for (key, _) in json.members {
+        for (key, _) in json.members where isStrict {
             guard let name = key.string, Self.keys.contains(name) else {
                 throw QueryError("unknown field; known are \(Self.keys.sorted().joined(separator: ", "))")
             }
