@@ -28,6 +28,7 @@ let hummingbird = External("Hummingbird", "hummingbird")
 let logging = External("Logging", "swift-log")
 let crypto = External("Crypto", "swift-crypto")
 let lifecycle = External("ServiceLifecycle", "swift-service-lifecycle")
+let signals = External("UnixSignals", "swift-service-lifecycle")
 let arguments = External("ArgumentParser", "swift-argument-parser")
 
 let modules: [Module] = [
@@ -90,10 +91,10 @@ let modules: [Module] = [
     Module(
         name: "guardd", kind: .executable,
         uses: [
-            "GuardCore", "GuardConfiguration", "GuardPolicy", "GuardProxy", "GuardAdmin", "GuardDecisionLog",
+            "GuardCore", "GuardPolicy", "GuardProxy",
             "GuardTelemetry",
         ],
-        external: [arguments, logging, lifecycle, nioPosix], tested: false),
+        external: [arguments, logging, lifecycle, signals, nioPosix], tested: false),
     Module(
         name: "guardctl", kind: .executable, uses: ["GuardCore", "GuardControl"], external: [arguments], tested: false),
 ]
