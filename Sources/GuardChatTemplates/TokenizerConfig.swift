@@ -1,5 +1,4 @@
-private import GuardCore
-package import GuardJSON
+private import GuardJSON
 
 /// What the chat template needs from a model folder: `tokenizer_config.json`, and `chat_template.jinja` (or the older
 /// `chat_template.json`) beside it.
@@ -26,7 +25,68 @@ package struct TokenizerConfig: Sendable {
     ///   transformers.
     /// - Throws: where it is not an object, or a part that is read has another type.
     package init(json: [UInt8], chatTemplate: String? = nil) throws(TokenizerConfigError) {
-        fatalError()
+        let document: JSONDocument
+        do {
+            document = try JSONDocument(json)
+        } catch {
+            throw TokenizerConfigError(message: error.description)
+        }
+        let root = document.root
+        guard root.kind == .object else { throw TokenizerConfigError(message: "must be an object") }
+        for (key, value) in root.members {
+            guard let name = key.string else { continue }
+            switch name {
+            case "chat_template": chatTemplates = try Self.templates(value)
+            case "added_tokens_decoder": addedTokens = try Self.addedTokens(value)
+            case "additional_special_tokens" where value.kind == .array:
+                additionalSpecialTokens = value.elements.compactMap { Self.content($0) }
+            case "add_bos_token": addBosToken = value.bool
+            case "add_eos_token": addEosToken = value.bool
+            case "model_max_length": modelMaxLength = value.integer.flatMap { Int(exactly: $0) }
+            case _ where name.hasSuffix("_token"):
+                if let content = Self.content(value) { specialTokens.append((name, content)) }
+            default: break
+            }
+        }
+        if let chatTemplate { chatTemplates = [NamedTemplate(name: "default", source: chatTemplate)] }
+    }
+
+    /// A string, or an `AddedToken` object with `content`.
+    private static func content(_ node: JSONNode) -> String? { node.string ?? node["content"]?.string }
+
+    private static func templates(_ node: JSONNode) throws(TokenizerConfigError) -> [NamedTemplate] {
+        switch node.kind {
+        case .null: return []
+        case .string: return [NamedTemplate(name: "default", source: node.string ?? "")]
+        case .array:
+            var templates: [NamedTemplate] = []
+            for element in node.elements {
+                guard let name = element["name"]?.string, let source = element["template"]?.string else {
+                    throw TokenizerConfigError(message: "chat_template: an entry has no name or template")
+                }
+                templates.append(NamedTemplate(name: name, source: source))
+            }
+            return templates
+        case .object:
+            // As older exports write it: name to template.
+            return node.members.compactMap { key, value in
+                guard let name = key.string, let source = value.string else { return nil }
+                return NamedTemplate(name: name, source: source)
+            }
+        default: throw TokenizerConfigError(message: "chat_template must be a string or a list")
+        }
+    }
+
+    private static func addedTokens(_ node: JSONNode) throws(TokenizerConfigError) -> [(id: Int, content: String, special: Bool)] {
+        guard node.kind == .object else { throw TokenizerConfigError(message: "added_tokens_decoder must be an object") }
+        var tokens: [(id: Int, content: String, special: Bool)] = []
+        for (key, value) in node.members {
+            guard let id = key.string.flatMap({ Int($0) }), let content = content(value) else {
+                throw TokenizerConfigError(message: "added_tokens_decoder: an entry has no id or content")
+            }
+            tokens.append((id, content, value["special"]?.bool ?? false))
+        }
+        return tokens
     }
 
     package var bosToken: String? { specialToken("bos_token") }

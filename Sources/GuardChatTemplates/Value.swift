@@ -74,13 +74,13 @@ package enum Value: Sendable {
 
         package var count: Int { keys.count }
 
-        package subscript(key: Value) -> Value? {
+        package subscript(key key: Value) -> Value? {
             if let index { return index[Key(key)].map { values[$0] } }
             for (position, known) in keys.enumerated() where known.equals(key) { return values[position] }
             return nil
         }
 
-        subscript(name: PythonString) -> Value? {
+        subscript(name name: PythonString) -> Value? {
             if let index { return index[.string(name)].map { values[$0] } }
             for (position, known) in keys.enumerated() {
                 if case .string(let known) = known, known == name { return values[position] }
@@ -161,7 +161,7 @@ package enum Value: Sendable {
 
     package subscript(key: String) -> Value? {
         guard case .dictionary(let dictionary) = self else { return nil }
-        return dictionary[PythonString(key)]
+        return dictionary[name: PythonString(key)]
     }
 
     package var items: [Value]? {
