@@ -65,7 +65,7 @@ package final class BudgetAccount: Sendable {
         self.set = set
         self.store = store
         self.tenant = tenant
-        self.id = .random()
+        self.id = .next()
         self.state = Mutex(State())
     }
 

@@ -237,8 +237,8 @@ extension ConfigurationReader {
                         + "\(long.limit) per \(long.period.rawValue) are allowed")
             }
         }
-        if !budget.hasLedger, budget.request == Budget.RequestLimits() {
-            map.reader.report("the budget '\(budget.name)' limits nothing", level: .warning)
+        if ["request", "window", "concurrency"].allSatisfy({ present(map[$0]) == nil }) {
+            map.reader.report("the budget limits nothing", level: .warning)
         }
     }
 
