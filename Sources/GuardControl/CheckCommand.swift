@@ -38,42 +38,36 @@ package struct CheckCommand: AsyncParsableCommand {
         guard text == nil || jsonl == nil else { throw ValidationError("--text and --jsonl exclude each other") }
         let bundle = try RuleBundle.load(directory: policy)
         for warning in bundle.warnings { Console.error("\(warning)") }
-        let snapshot = PolicySnapshot(options: PolicyOptions(), catalog: ModelCatalog(), bundle: bundle)
-        let pool = ScratchPool()
-        var found = false
+        let operation = CheckOperation(bundle: bundle)
+        var scratch = EvaluationScratch()
+        var isClean = true
         var output = Console.Buffer()
-        func answer(_ query: CheckQuery) throws {
-            let report: CheckReport
-            do { report = try snapshot.check(query, pool: pool) } catch { throw QueryProblem(message: error.message) }
-            found = found || !report.findings.isEmpty || !report.failures.isEmpty
-            output.line(Self.line(report, format))
-        }
+        defer { output.flush() }
         if let text {
-            try answer(CheckQuery(text: Array(text.utf8), phase: phase))
+            var writer = JSONWriter()
+            writer.object { $0.member("text", text) }
+            let answer = try operation.answer(
+                try JSONDocument(writer.bytes).root, phase: phase, scratch: &scratch)
+            isClean = answer.isClean
+            output.line(try format.line(answer.line, Self.text))
         } else {
-            defer { output.flush() }
-            try JSONLines(path: jsonl ?? "-").forEach { json, _ in
-                let query: CheckQuery
-                do { query = try CheckQuery(json: json, phase: phase, isStrict: false) } catch {
-                    throw QueryProblem(message: error.message)
-                }
-                try answer(query)
+            try JSONLines(path: jsonl ?? "-").forEach { json in
+                let answer = try operation.answer(json, phase: phase, scratch: &scratch)
+                isClean = isClean && answer.isClean
+                output.line(try format.line(answer.line, Self.text))
             }
         }
-        output.flush()
-        if found { throw ExitStatus.findings }
+        if !isClean {
+            output.flush()
+            throw ExitStatus.findings
+        }
     }
 
-    private static func line(_ report: CheckReport, _ format: OutputFormat) -> [UInt8] {
-        var writer = JSONWriter()
-        switch format {
-        case .json:
-            report.write(to: &writer)
-            return writer.bytes
-        case .text:
-            let id = report.id.map { String(decoding: $0, as: UTF8.self) + ": " } ?? ""
-            let findings = report.findings.map { " \($0.rule) \($0.range.lowerBound)..<\($0.range.upperBound)" }
-            return Array((id + report.action.rawValue + findings.joined(separator: ",")).utf8)
+    private static func text(_ report: JSONNode) -> String {
+        let id = report["id"].map { String(decoding: $0.rawBytes, as: UTF8.self) + ": " } ?? ""
+        let findings = report["findings"].map { list in
+            list.elements.map { " \($0["rule"]?.string ?? "") \($0["start"]?.integer ?? 0)..<\($0["end"]?.integer ?? 0)" }
         }
+        return id + (report["action"]?.string ?? "") + (findings ?? []).joined(separator: ",")
     }
 }

@@ -43,58 +43,52 @@ package struct TokenizeCommand: AsyncParsableCommand {
 
     package func run() async throws {
         guard text == nil || jsonl == nil else { throw ValidationError("--text and --jsonl exclude each other") }
-        var options = TokenizeQuery.Options()
-        options.addSpecialTokens = addSpecialTokens
-        options.specialAsText = specialAsText
-        options.countOnly = countOnly
-        let model = try ModelLoading.entry(tokenizer)
-        var output = Console.Buffer()
-        func answer(_ query: TokenizeQuery) throws {
-            let report: TokenizeReport
-            do { report = try model.tokenize(query) } catch { throw QueryProblem(message: error.message) }
-            output.line(Self.line(report, format))
+        guard var operation = TokenizeOperation(try ModelLoading.entry(tokenizer)) else {
+            throw Diagnostic(file: tokenizer, "no tokenizer")
         }
+        operation.addSpecialTokens = addSpecialTokens
+        operation.specialAsText = specialAsText
+        operation.countOnly = countOnly
+        operation.rendersAsLibrary = true
+        var output = Console.Buffer()
         defer { output.flush() }
         if let text {
-            let query = TokenizeQuery(text: Array(text.utf8), options: options)
-            try answer(chat ? try Self.asChat(query) : query)
+            var writer = JSONWriter()
+            writer.object { $0.member("text", text) }
+            let line = try operation.run(try query(JSONDocument(writer.bytes).root))
+            output.line(try format.line(line, Self.text))
         } else {
-            try JSONLines(path: jsonl ?? "-").forEach { json, _ in
-                let query: TokenizeQuery
-                do { query = try TokenizeQuery(json: json, options: options, isStrict: false) } catch {
-                    throw QueryProblem(message: error.message)
+            try JSONLines(path: jsonl ?? "-").forEach { json in
+                output.line(try format.line(try operation.run(try query(json)), Self.text))
+            }
+        }
+    }
+
+    /// With `--chat` a text becomes the user's message.
+    private func query(_ json: JSONNode) throws -> JSONNode {
+        guard chat, let text = json["text"]?.stringBytes else { return json }
+        var writer = JSONWriter()
+        writer.object {
+            if let id = json["id"] {
+                $0.key("id")
+                $0.raw(id.rawBytes)
+            }
+            $0.key("messages")
+            $0.array {
+                $0.object {
+                    $0.member("role", "user")
+                    $0.member("content", utf8: text)
                 }
-                try answer(chat ? try Self.asChat(query) : query)
             }
         }
+        return try JSONDocument(writer.bytes).root
     }
 
-    private static func asChat(_ query: TokenizeQuery) throws -> TokenizeQuery {
-        guard case .text(let text) = query.subject else { return query }
-        var writer = JSONWriter()
-        writer.array {
-            $0.object {
-                $0.member("role", "user")
-                $0.member("content", utf8: text)
-            }
-        }
-        var query = query
-        query.subject = .chat(
-            messages: try JSONDocument(writer.bytes).root, tools: nil, addGenerationPrompt: true)
-        return query
-    }
-
-    private static func line(_ report: TokenizeReport, _ format: OutputFormat) -> [UInt8] {
-        var writer = JSONWriter()
-        switch format {
-        case .json:
-            report.write(to: &writer)
-            return writer.bytes
-        case .text:
-            if let error = report.error { return Array("error: \(error)".utf8) }
-            let ids = report.ids.map { ": " + $0.map(\.description).joined(separator: " ") } ?? ""
-            return Array("\(report.count ?? 0)\(ids)".utf8)
-        }
+    private static func text(_ report: JSONNode) -> String {
+        if let error = report["error"]?.string { return "error: \(error)" }
+        let count = report["count"]?.integer ?? 0
+        guard let ids = report["ids"] else { return "\(count)" }
+        return "\(count): " + ids.elements.map { String(decoding: $0.rawBytes, as: UTF8.self) }.joined(separator: " ")
     }
 }
 

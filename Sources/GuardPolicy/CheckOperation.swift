@@ -5,8 +5,9 @@ package import GuardRules
 
 /// Judges texts and whole requests without forwarding anything: what `guardctl check` and `POST /v1/check` share.
 ///
-/// In: `{"id", "text"}`, or `{"id", "request", "api"}` with `api` an endpoint (`openai.chat`, `openai.completions`,
-/// `tgi.generate` ...); `phase` (`input`, the default, or `output`) and `role` say what a text is.
+/// In: `{"id", "text"}`, or `{"id", "request", "api"}` with `api` an API (`openai`, `tgi` ...) or one of its endpoints
+/// (`openai.chat`, `openai.completions`, `tgi.generate` ...); `phase` (`input`, the default, or `output`) and `role` say
+/// what a text is, `model` and `tenant` what rules select by.
 /// Out: `{"id", "action", "findings": [{"rule", "start", "end", "score"}]}`; spans are UTF-8 bytes of the raw text. A
 /// finding in a request also says its `segment`, `role` and `kind`.
 package struct CheckOperation: Sendable {
@@ -33,6 +34,13 @@ package struct CheckOperation: Sendable {
     package func run(
         _ input: JSONNode, phase defaultPhase: Phase = .input, scratch: inout EvaluationScratch
     ) throws(Problem) -> [UInt8] {
+        try answer(input, phase: defaultPhase, scratch: &scratch).line
+    }
+
+    /// As `run`; `isClean` where nothing was found and every rule could be judged.
+    package func answer(
+        _ input: JSONNode, phase defaultPhase: Phase = .input, scratch: inout EvaluationScratch
+    ) throws(Problem) -> (line: [UInt8], isClean: Bool) {
         guard input.kind == .object else { throw Problem(message: "an object is wanted") }
         var phase = defaultPhase
         if let node = input["phase"] {
@@ -54,9 +62,13 @@ package struct CheckOperation: Sendable {
         } else {
             throw Problem(message: "'text' or 'request' is wanted")
         }
-        let selection = bundle.select(phase: phase, model: nil, tenant: nil, route: nil)
+        let selection = bundle.select(
+            phase: phase, model: input["model"]?.string ?? input["request"]?["model"]?.string,
+            tenant: input["tenant"]?.string, route: nil)
         let verdict = bundle.judge(segments, phase: phase, mode: mode, selection: selection, scratch: &scratch)
-        return encode(input["id"], verdict, isRequest: isRequest)
+        return (
+            encode(input["id"], verdict, isRequest: isRequest), verdict.findings.isEmpty && verdict.failures.isEmpty
+        )
     }
 
     private func role(_ input: JSONNode, _ phase: Phase) throws(Problem) -> Role {
@@ -68,19 +80,25 @@ package struct CheckOperation: Sendable {
     }
 
     private func parse(_ body: JSONNode, api: JSONNode?) throws(Problem) -> [TextSegment] {
-        let endpoint: Endpoint
-        if let api {
-            guard let known = api.string.flatMap(Endpoint.init) else {
-                throw Problem(message: "api is one of \(Endpoint.allCases.map(\.rawValue).joined(separator: ", "))")
-            }
-            endpoint = known
-        } else {
-            endpoint = .chatCompletions
+        guard let endpoint = endpoint(api?.string ?? API.openai.rawValue, body) else {
+            let known = ["openai", "vllm", "tgi"] + Endpoint.allCases.map(\.rawValue)
+            throw Problem(message: "api is one of \(known.joined(separator: ", "))")
         }
         do {
-            return try RequestView.parse(endpoint, body: Array(body.rawBytes), options: request).segments
+            let bytes = body.stringBytes ?? Array(body.rawBytes)
+            return try RequestView.parse(endpoint, body: bytes, options: request).segments
         } catch {
             throw Problem(message: error.message)
+        }
+    }
+
+    /// An API's name stands for the endpoint whose fields the body has.
+    private func endpoint(_ name: String, _ body: JSONNode) -> Endpoint? {
+        if let endpoint = Endpoint(rawValue: name) { return endpoint }
+        switch API(rawValue: name) {
+        case .tgi where body["inputs"] != nil: return .generate
+        case .auto, .openai, .vllm, .tgi: return body["prompt"] != nil ? .completions : .chatCompletions
+        default: return nil
         }
     }
 

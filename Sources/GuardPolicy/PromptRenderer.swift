@@ -33,6 +33,16 @@ package struct PromptRenderer: Sendable {
             addGenerationPrompt: chat.addGenerationPrompt, extra: extra)
     }
 
+    /// What transformers' `apply_chat_template` gives: messages and tools reach the template as they are.
+    package func renderAsLibrary(_ chat: RequestView.Chat) throws(TemplateError) -> [UInt8] {
+        guard let template = templates.template(hasTools: chat.tools != nil) else {
+            throw TemplateError(.value, "the model has no chat template")
+        }
+        return try template.render(
+            messages: Value(json: chat.messages), tools: chat.tools.map { Value(json: $0) },
+            addGenerationPrompt: chat.addGenerationPrompt, extra: templates.variables)
+    }
+
     private func message(_ node: JSONNode) -> Value {
         var pairs: [(String, Value)] = []
         var hasContent = false

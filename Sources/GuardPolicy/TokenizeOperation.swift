@@ -14,6 +14,9 @@ package struct TokenizeOperation: Sendable {
     /// `nil`: true for text, false for chat, as servers do.
     package var addSpecialTokens: Bool?
     package var specialAsText = false
+    /// A conversation is rendered as the model's own library does (transformers' `apply_chat_template`: messages as they
+    /// are), not as a server does after it has joined and parsed their parts.
+    package var rendersAsLibrary = false
     /// Leaves `ids` (and `rendered`) out.
     package var countOnly = false
 
@@ -47,7 +50,8 @@ package struct TokenizeOperation: Sendable {
             write(bytes, isChat: false, &writer)
         } else if let messages = input["messages"] {
             do {
-                let prompt = try renderer.render(try chat(input, messages))
+                let chat = try chat(input, messages)
+                let prompt = try rendersAsLibrary ? renderer.renderAsLibrary(chat) : renderer.render(chat)
                 write(prompt, isChat: true, &writer)
                 if !countOnly { writer.member("rendered", utf8: prompt) }
             } catch let error as TemplateError {

@@ -85,7 +85,11 @@ package struct ServeMockCommand: AsyncParsableCommand {
     }
 
     private func counting() throws -> any MockCounting {
-        WordCounting()
+        guard let tokenizer else { return WordCounting() }
+        guard let counting = ModelCounting(try ModelLoading.entry(tokenizer)) else {
+            throw Diagnostic(file: tokenizer, "no tokenizer")
+        }
+        return counting
     }
 
     private func cut(_ text: String?, _ name: String) throws -> MockCut? {

@@ -12,7 +12,6 @@ struct RuleTestRunner {
     /// Random cuts of each text on the output side, beside the cut after every byte; 0: streams are not cut.
     var chunkings = 0
 
-    private let snapshot: PolicySnapshot
     private let pool = ScratchPool()
 
     init(bundle: RuleBundle, cases: [RuleCase], filter: String? = nil, chunkings: Int = 0) {
@@ -20,7 +19,6 @@ struct RuleTestRunner {
         self.cases = cases
         self.filter = filter
         self.chunkings = chunkings
-        snapshot = PolicySnapshot(options: PolicyOptions(), catalog: ModelCatalog(), bundle: bundle)
     }
 
     func run() async -> TestReport {
@@ -117,13 +115,17 @@ struct RuleTestRunner {
             let outcome: ExchangeRunner.Outcome
             switch test.subject {
             case .text(let text, let role):
-                var query = CheckQuery(id: nil, text: text, phase: test.phase)
-                query.subject = .text(text, role: role)
-                (query.model, query.tenant) = (test.model, test.tenant)
-                let report: CheckReport
-                do { report = try snapshot.check(query, pool: pool) } catch { return error.message }
+                let segment = TextSegment(role: role, kind: role.rawValue, text: text, pieces: [], pointer: "/text")
+                let selection = bundle.select(phase: test.phase, model: test.model, tenant: test.tenant, route: nil)
+                let verdict = pool.with {
+                    bundle.judge([segment], phase: test.phase, mode: .enforce, selection: selection, scratch: &$0)
+                }
+                if let failure = verdict.failures.first {
+                    return "\(failure.rule) could not be judged: \(failure.reason.rawValue)"
+                }
                 outcome = ExchangeRunner.Outcome(
-                    action: report.action, rules: Set(report.findings.map(\.rule)), text: report.maskedText ?? text)
+                    action: verdict.action, rules: Set(verdict.findings.map(\.rule)),
+                    text: RuleBundle.apply(verdict.masks.map(\.edit), to: text))
             case .request, .response:
                 outcome = try await ExchangeRunner(bundle: bundle).run(test, cut: nil)
             case .stream:
