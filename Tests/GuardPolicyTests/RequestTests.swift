@@ -4,6 +4,7 @@ import GuardDecisionLog
 import GuardJSON
 import GuardLLMSchema
 import GuardPolicy
+import GuardTokenizers
 import Testing
 
 @Suite struct RequestTests {
