@@ -345,7 +345,8 @@ private struct Shortfalls {
         }
         if ledger.full {
             worst = Self.heavier(
-                worst, BudgetRefusal(.unavailable, budget: claim.key.budget, requested: requested, retryAfterSeconds: 1))
+                worst, BudgetRefusal(.unavailable, budget: claim.key.budget, requested: requested, retryAfterSeconds: 1)
+            )
         }
         guard let worst else { return }
         if claim.enforced { refusal = Self.heavier(refusal, worst) } else { would.append(worst) }

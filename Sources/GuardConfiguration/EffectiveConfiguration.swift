@@ -305,7 +305,10 @@ private enum EffectiveValue {
         }
         let words = ["", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE"]
         if plain, !words.contains(text) { return text }
-        guard text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F || (0x80...0x9F).contains($0.value) })
+        guard
+            text.unicodeScalars.contains(where: {
+                $0.value < 0x20 || $0.value == 0x7F || (0x80...0x9F).contains($0.value)
+            })
         else { return "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'" }
         var escaped = "\""
         for scalar in text.unicodeScalars {

@@ -85,7 +85,9 @@ private func problems(
 
     @Test func aMissingFileIsOneError() {
         let thrown = #expect(throws: Diagnostics.self) { try Configuration.load(path: "/no/such/guard.yaml") }
-        #expect(thrown?.description == "/no/such/guard.yaml: error: cannot read '/no/such/guard.yaml': No such file or directory")
+        #expect(
+            thrown?.description
+                == "/no/such/guard.yaml: error: cannot read '/no/such/guard.yaml': No such file or directory")
         let folder = #expect(throws: Diagnostics.self) { try Configuration.load(path: "/") }
         #expect(folder?.list.count == 1)
     }
@@ -107,7 +109,9 @@ private func problems(
     private let file = "upstream: {url: 'http://file:1', connectTimeout: 1s}\nlimits: {jsonDepth: 10}"
 
     @Test func weakestToStrongest() throws {
-        let environment = ["GUARDD_UPSTREAM__URL": "http://environment:2", "GUARDD_LIMITS__JSON_DEPTH": "20", "PATH": "/bin"]
+        let environment = [
+            "GUARDD_UPSTREAM__URL": "http://environment:2", "GUARDD_LIMITS__JSON_DEPTH": "20", "PATH": "/bin",
+        ]
         #expect(try parse(file).configuration.upstream.url.host == "file")
         let second = try parse(file, environment: environment)
         #expect(second.warnings.isEmpty)
@@ -116,7 +120,8 @@ private func problems(
         #expect(second.configuration.upstream.connectTimeout == .seconds(1))
         let third = try parse(
             file, environment: environment,
-            overlay: [("upstream.url", "http://flag:3"), ("upstream.url", "http://flag:4")]).configuration
+            overlay: [("upstream.url", "http://flag:3"), ("upstream.url", "http://flag:4")]
+        ).configuration
         #expect(third.upstream.url == UpstreamURL(host: "flag", port: 4))
         #expect(third.limits.jsonDepth == 20)
     }
@@ -131,7 +136,8 @@ private func problems(
         let key = TestData.fixtures.appending(path: "config/good/hash.key").path
         let values = [
             "mode": "monitor", "listen.data": "1.2.3.4:5", "listen.health": "off", "listen.admin": "127.0.0.1:7",
-            "upstream.url": "http://h:9", "upstream.api": "vllm", "upstream.model": "123", "upstream.connectTimeout": "7s",
+            "upstream.url": "http://h:9", "upstream.api": "vllm", "upstream.model": "123",
+            "upstream.connectTimeout": "7s",
             "upstream.firstByteTimeout": "7s", "upstream.streamIdleTimeout": "7s", "upstream.idleTimeout": "7s",
             "unknownModel": "estimate", "tenants.hashKeyFile": key,
             "tenants.known.file": TestData.fixtures.appending(path: "config/good/tenants.list").path,
@@ -139,7 +145,8 @@ private func problems(
             "policy.mode": "monitor", "policy.failure": "open", "policy.blockStatus": "451",
             "policy.onBlock": "contentFilter", "unknownFields": "refuse", "limits.bodyBytes": "777",
             "limits.responseBytes": "777", "limits.headerBytes": "7777", "limits.jsonDepth": "77",
-            "limits.bodyTimeout": "7s", "limits.holdBytes": "777", "limits.bufferedBytes": "777MiB", "drain.delay": "7s",
+            "limits.bodyTimeout": "7s", "limits.holdBytes": "777", "limits.bufferedBytes": "777MiB",
+            "drain.delay": "7s",
             "drain.timeout": "77s", "admin.tokenFile": key,
         ]
         let base = "upstream: {url: 'http://base:1'}"
@@ -200,15 +207,20 @@ private func problems(
 
     @Test func wrongValuesAreReportedUnderTheirName() {
         #expect(
-            problems(file, environment: ["GUARDD_LIMITS__JSON_DEPTH": "deep", "GUARDD_MODE": "loud"], overlay: [("upstream.url", "ftp://x"), ("upstream.ulr", "x"), ("budgets", "x")]) == [
-                "environment GUARDD_LIMITS__JSON_DEPTH: error: expected a whole number, found a string",
-                "environment GUARDD_MODE: error: 'loud' is none of enforce, monitor",
-                "option budgets: error: 'budgets' is a list and can only be set in the file",
-                "option upstream.ulr: error: unknown setting 'upstream.ulr'; did you mean 'upstream.url'?",
-                "option upstream.url: error: unknown scheme 'ftp'; expected http://host:port",
-            ])
-        #expect(problems(file, environment: ["GUARDD_LIMITS__JSON_DEPTH": "9", "GUARDD_LIMITS__JSONDEPTH": "8"])
-            == ["environment GUARDD_LIMITS__JSON_DEPTH: error: sets limits.jsonDepth, as GUARDD_LIMITS__JSONDEPTH does"])
+            problems(
+                file, environment: ["GUARDD_LIMITS__JSON_DEPTH": "deep", "GUARDD_MODE": "loud"],
+                overlay: [("upstream.url", "ftp://x"), ("upstream.ulr", "x"), ("budgets", "x")]) == [
+                    "environment GUARDD_LIMITS__JSON_DEPTH: error: expected a whole number, found a string",
+                    "environment GUARDD_MODE: error: 'loud' is none of enforce, monitor",
+                    "option budgets: error: 'budgets' is a list and can only be set in the file",
+                    "option upstream.ulr: error: unknown setting 'upstream.ulr'; did you mean 'upstream.url'?",
+                    "option upstream.url: error: unknown scheme 'ftp'; expected http://host:port",
+                ])
+        #expect(
+            problems(file, environment: ["GUARDD_LIMITS__JSON_DEPTH": "9", "GUARDD_LIMITS__JSONDEPTH": "8"])
+                == [
+                    "environment GUARDD_LIMITS__JSON_DEPTH: error: sets limits.jsonDepth, as GUARDD_LIMITS__JSONDEPTH does"
+                ])
     }
 
     @Test func reloadComparesByValue() throws {
@@ -221,15 +233,18 @@ private func problems(
 @Suite struct AddressTests {
     @Test(arguments: [
         ("http://127.0.0.1:8000", "127.0.0.1", 8000), ("http://h", "h", 80), ("HTTP://h:1/", "h", 1),
-        ("http://[::1]:9", "::1", 9), ("http://[::1]", "::1", 80), ("http://my_svc.ns.svc:65535", "my_svc.ns.svc", 65535),
+        ("http://[::1]:9", "::1", 9), ("http://[::1]", "::1", 80),
+        ("http://my_svc.ns.svc:65535", "my_svc.ns.svc", 65535),
     ])
     func upstreamURLs(text: String, host: String, port: Int) throws {
         #expect(try UpstreamURL(parsing: text) == UpstreamURL(host: host, port: port))
     }
 
     @Test(arguments: [
-        "", "h:1", "http://", "http://:1", "http://h:0", "http://h:65536", "http://h:x", "http://h:+1", "http://h:", "http://h/v1",
-        "http://h?x", "http://h#x", "http://u:p@h:1", "https://h", "http://a b", "http://[::1", "http://[x]:1", "http://h:1:2",
+        "", "h:1", "http://", "http://:1", "http://h:0", "http://h:65536", "http://h:x", "http://h:+1", "http://h:",
+        "http://h/v1",
+        "http://h?x", "http://h#x", "http://u:p@h:1", "https://h", "http://a b", "http://[::1", "http://[x]:1",
+        "http://h:1:2",
         "http://h:१",
     ])
     func brokenURLs(text: String) {
@@ -240,7 +255,9 @@ private func problems(
         #expect(ListenAddress(":80") == ListenAddress(host: "0.0.0.0", port: 80))
         #expect(ListenAddress("[::]:80")?.description == "[::]:80")
         #expect(ListenAddress("h:0")?.port == 0)
-        for text in ["", "80", "h", "h:", "h:-1", "h:99999", "::1:80", "[::1]80"] { #expect(ListenAddress(text) == nil, "\(text)") }
+        for text in ["", "80", "h", "h:", "h:-1", "h:99999", "::1:80", "[::1]80"] {
+            #expect(ListenAddress(text) == nil, "\(text)")
+        }
         #expect(ListenAddress(host: "127.8.0.1", port: 1).isLoopback)
         #expect(!ListenAddress(host: "127.0.0.1.example.com", port: 1).isLoopback)
         #expect(!ListenAddress(host: "0.0.0.0", port: 1).isLoopback)
@@ -251,7 +268,9 @@ private func problems(
         #expect(CalendarDate("2000-02-29")?.start == UTCTime(milliseconds: 951_782_400_000))
         #expect(CalendarDate("2027-12-31")?.start == UTCTime(milliseconds: 1_830_211_200_000))
         #expect(CalendarDate("2027-12-31")?.description == "2027-12-31")
-        for text in ["2027-02-29", "2027-13-01", "2027-00-01", "2027-1-01", "27-01-01", "2027-01-00", "20x7-01-01", "1900-02-29"] {
+        for text in [
+            "2027-02-29", "2027-13-01", "2027-00-01", "2027-1-01", "27-01-01", "2027-01-00", "20x7-01-01", "1900-02-29",
+        ] {
             #expect(CalendarDate(text) == nil, "\(text)")
         }
     }
@@ -264,7 +283,8 @@ private func problems(
             try Array(Data(contentsOf: URL(fileURLWithPath: $0.file)))
         }
         // Those that name no other file, so that many mutations stay acceptable.
-        let plain = try ["minimal.yaml", "off-and-inline.yaml", "minimal.effective", "off-and-inline.effective"].map { name in
+        let plain = try ["minimal.yaml", "off-and-inline.yaml", "minimal.effective", "off-and-inline.effective"].map {
+            name in
             try Array(Data(contentsOf: TestData.fixtures.appending(path: "config/good/\(name)")))
         }
         var state: UInt64 = 99
@@ -272,7 +292,10 @@ private func problems(
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             return Int((state >> 33) % UInt64(max(1, bound)))
         }
-        let words = ["7", "0", "x", " # ", "{", "}", "[", "]", ": ", "- ", "\n", "  ", "null", "-1", "99999999999999999999", "'", "\"", "&a ", "*a", "!!str ", "\u{0}", "é", "off", "~"]
+        let words = [
+            "7", "0", "x", " # ", "{", "}", "[", "]", ": ", "- ", "\n", "  ", "null", "-1", "99999999999999999999", "'",
+            "\"", "&a ", "*a", "!!str ", "\u{0}", "é", "off", "~",
+        ]
         var accepted = 0
         for round in 0..<4000 {
             var bytes = seeds[next(seeds.count)]
