@@ -28,11 +28,11 @@ package struct ConfigCheckCommand: AsyncParsableCommand {
 
     package func run() async throws {
         var problems: [Diagnostic] = []
-        do {
+        do throws(Diagnostics) {
             let (configuration, warnings) = try Configuration.load(path: file, environment: Environment.all)
             problems += warnings
             problems += try SnapshotBuilder().build(configuration).warnings
-        } catch let error as Diagnostics {
+        } catch {
             problems += error.list
         }
         switch format {

@@ -26,7 +26,7 @@ struct RuleTestRunner {
         report.chunkings = chunkings
         var coverage: [RuleID: RuleCoverage] = [:]
         for rule in bundle.rules {
-            var entry = RuleCoverage(rule: rule.id, place: rule.place)
+            var entry = RuleCoverage(rule: rule.id, place: TestPlace(rule.place))
             (entry.positive, entry.negative) = (rule.tests.match.count, rule.tests.noMatch.count)
             coverage[rule.id] = entry
             await inline(rule, &report)
@@ -34,14 +34,14 @@ struct RuleTestRunner {
         for test in cases {
             for rule in test.expect.rules { coverage[rule]?.positive += 1 }
             for rule in test.expect.notRules { coverage[rule]?.negative += 1 }
-            await add(test.name, test.place, &report) { await self.failure(of: test) }
+            await add(test.name, TestPlace(test.place), &report) { await self.failure(of: test) }
         }
         report.coverage = bundle.rules.compactMap { coverage[$0.id] }
         return report
     }
 
     private func add(
-        _ name: String, _ place: RulePlace, _ report: inout TestReport, _ run: () async -> String?
+        _ name: String, _ place: TestPlace, _ report: inout TestReport, _ run: () async -> String?
     ) async {
         if let filter, !name.contains(filter) { return }
         let clock = ContinuousClock()
@@ -59,7 +59,8 @@ struct RuleTestRunner {
     private func inline(_ rule: CompiledRule, _ report: inout TestReport) async {
         for (texts, wanted, word) in [(rule.tests.match, true, "matches"), (rule.tests.noMatch, false, "does not match")] {
             for (index, test) in texts.enumerated() {
-                let place = RulePlace(file: rule.place.file, line: test.line, column: test.column)
+                var place = TestPlace(rule.place)
+                (place.line, place.column) = (test.line, test.column)
                 let text = Array(test.text.utf8)
                 await add("\(rule.id) \(word) #\(index + 1)", place, &report) {
                     if let failure = self.failure(of: rule, on: text, wanted: wanted) { return failure }
