@@ -192,6 +192,8 @@ package struct StreamInspector {
                 if failsClosed { return unreadable("text_after_end") }
                 tracks[index].inspector = nil
             }
+            finishNames(before: text.channel, &scratch)
+            if isOver { return }
             // Text behind a block in the same event is not judged any more, and not released either.
             guard pendingBlock == nil else { continue }
             note(tracks[index].append(text.text, scratch: &scratch), of: index)
@@ -259,6 +261,18 @@ package struct StreamInspector {
         tracks.append(track)
         queuedOfTrack.append(0)
         return tracks.count - 1
+    }
+
+    /// A tool's name ends where its arguments or the next call begin: no choice's end is waited for.
+    private mutating func finishNames(before channel: ChannelID, _ scratch: inout MatchScratch) {
+        for index in tracks.indices
+        where tracks[index].id.choice == channel.choice && tracks[index].id.kind.isName && !tracks[index].isFinished
+            && tracks[index].id.kind.isName(endedBy: channel.kind)
+        {
+            guard pendingBlock == nil else { return }
+            note(tracks[index].finish(scratch: &scratch), of: index)
+            if isOver { return }
+        }
     }
 
     /// `nil`: of all choices.
