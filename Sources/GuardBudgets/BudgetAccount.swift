@@ -65,7 +65,7 @@ package final class BudgetAccount: Sendable {
         self.set = set
         self.store = store
         self.tenant = tenant
-        self.id = .random()
+        self.id = .next()
         self.state = Mutex(State())
     }
 
@@ -345,7 +345,8 @@ private struct Shortfalls {
         }
         if ledger.full {
             worst = Self.heavier(
-                worst, BudgetRefusal(.unavailable, budget: claim.key.budget, requested: requested, retryAfterSeconds: 1))
+                worst, BudgetRefusal(.unavailable, budget: claim.key.budget, requested: requested, retryAfterSeconds: 1)
+            )
         }
         guard let worst else { return }
         if claim.enforced { refusal = Self.heavier(refusal, worst) } else { would.append(worst) }

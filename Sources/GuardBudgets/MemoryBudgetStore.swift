@@ -117,7 +117,7 @@ package final class MemoryBudgetStore: BudgetStore {
     }
 
     private func shardIndex(_ key: LedgerKey) -> Int {
-        shards.count == 1 ? 0 : Int(UInt(bitPattern: key.hashValue) % UInt(shards.count))
+        shards.count == 1 ? 0 : Int(UInt(bitPattern: key.bytesHash) % UInt(shards.count))
     }
 
     private func transact(_ transaction: consuming LedgerTransaction) -> LedgerResult {

@@ -72,7 +72,9 @@ package struct TenantResolver: Sendable {
     /// As above, for headers as bytes (names in any case).
     package func resolve(headers: [(name: [UInt8], value: [UInt8])]) -> Tenant {
         resolve { name in
-            headers.lazy.filter { Self.equalsIgnoringCase($0.name, name) }.map { String(decoding: $0.value, as: UTF8.self) }
+            headers.lazy.filter { Self.equalsIgnoringCase($0.name, name) }.map {
+                String(decoding: $0.value, as: UTF8.self)
+            }
         }
     }
 
@@ -114,7 +116,9 @@ package struct TenantResolver: Sendable {
     private static func isText(_ bytes: [UInt8]) -> Bool {
         for (index, byte) in bytes.enumerated() {
             if byte < 0x20 || byte == 0x7F { return false }
-            if byte == 0xEF, index + 2 < bytes.count, bytes[index + 1] == 0xBF, bytes[index + 2] == 0xBD { return false }
+            if byte == 0xEF, index + 2 < bytes.count, bytes[index + 1] == 0xBF, bytes[index + 2] == 0xBD {
+                return false
+            }
         }
         return true
     }

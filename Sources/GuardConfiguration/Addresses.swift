@@ -40,12 +40,15 @@ package struct UpstreamURL: Sendable, Hashable, CustomStringConvertible {
         }
         switch text[..<scheme.lowerBound].lowercased() {
         case "http": break
-        case "https": throw Problem(message: "https upstreams are not supported in this version; expected http://host:port")
+        case "https":
+            throw Problem(message: "https upstreams are not supported in this version; expected http://host:port")
         case let other: throw Problem(message: "unknown scheme '\(other)'; expected http://host:port")
         }
         var rest = text[scheme.upperBound...]
         if rest.hasSuffix("/") { rest = rest.dropLast() }
-        if rest.contains("@") { throw Problem(message: "a user name in the URL is not supported; expected http://host:port") }
+        if rest.contains("@") {
+            throw Problem(message: "a user name in the URL is not supported; expected http://host:port")
+        }
         if rest.contains(where: { "/?#".contains($0) }) {
             throw Problem(message: "a path, query or fragment in the URL is not supported; expected http://host:port")
         }
@@ -77,20 +80,24 @@ enum HostPort {
         }
         if rest.isEmpty { return host.isEmpty ? nil : (String(host), nil) }
         let digits = rest.dropFirst()
-        guard rest.hasPrefix(":"), (1...5).contains(digits.utf8.count), digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
+        guard rest.hasPrefix(":"), (1...5).contains(digits.utf8.count),
+            digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
             let port = Int(digits), port <= 65535
         else { return nil }
         return (String(host), port)
     }
 
-    static func join(_ host: String, _ port: Int) -> String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    static func join(_ host: String, _ port: Int) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 
     private static func isHex(_ byte: UInt8) -> Bool {
         (0x30...0x39).contains(byte) || (0x41...0x46).contains(byte & 0xDF)
     }
 
     private static func isHostByte(_ byte: UInt8) -> Bool {
-        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF) || byte == 0x2D || byte == 0x2E || byte == 0x5F
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF) || byte == 0x2D || byte == 0x2E
+            || byte == 0x5F
     }
 }
 

@@ -9,7 +9,9 @@ extension Configuration {
         lines.append("mode: \(mode.rawValue)" + (mode == .monitor ? " (nothing is refused or edited)" : ""))
         lines.append("upstream: \(upstream.url) (api \(upstream.api.rawValue))")
         for model in models {
-            let counted = model.tokenizer.map { "counted with \($0) (\(model.counting.rawValue))" } ?? "not counted exactly: no tokenizer"
+            let counted =
+                model.tokenizer.map { "counted with \($0) (\(model.counting.rawValue))" }
+                ?? "not counted exactly: no tokenizer"
             let aliases = model.aliases.isEmpty ? "" : " (aliases \(model.aliases.joined(separator: ", ")))"
             lines.append("model \(model.match)\(aliases): \(counted)")
         }
@@ -31,7 +33,9 @@ extension Configuration {
         }
         if budgets.isEmpty { lines.append("budgets: none") }
         for budget in BudgetSet(budgets, mode: mode).budgets { lines.append(Self.describe(budget)) }
-        lines.append("policy: \(policy.path), mode \(Mode.weakest(policy.mode, mode).rawValue), fails \(policy.failure.rawValue)")
+        lines.append(
+            "policy: \(policy.path), mode \(Mode.weakest(policy.mode, mode).rawValue), fails \(policy.failure.rawValue)"
+        )
         for route in routes {
             lines.append("unguarded by routes: \(route.methods.joined(separator: ", ")) \(route.path)")
         }
@@ -46,11 +50,14 @@ extension Configuration {
         ] {
             if let limit { parts.append("\(limit) \(name) tokens a request") }
         }
-        for window in budget.windows { parts.append("\(window.limit) \(window.unit.rawValue) per \(window.period.rawValue)") }
+        for window in budget.windows {
+            parts.append("\(window.limit) \(window.unit.rawValue) per \(window.period.rawValue)")
+        }
         if let concurrency = budget.concurrency { parts.append("\(concurrency) at a time") }
         let scope = Budget.ScopeKey.allCases.filter { budget.scope.contains($0) }.map(\.rawValue)
         let split = scope.isEmpty ? "all together" : "each \(scope.joined(separator: " and "))"
-        return "budget \(budget.name) (\(budget.mode.rawValue)): tenant \(budget.match.tenant), model \(budget.match.model), "
+        return
+            "budget \(budget.name) (\(budget.mode.rawValue)): tenant \(budget.match.tenant), model \(budget.match.model), "
             + "\(split): \(parts.isEmpty ? "no limits" : parts.joined(separator: ", "))"
     }
 }

@@ -96,7 +96,12 @@ struct ConfigurationOverrides {
         }
         // Anything but a mapping on the way (a list of known tenants, a wrong type) gives way: the override is stronger.
         var entries: [YAMLNode.Entry] = []
-        if case .mapping(let old) = node.kind { entries = old } else { node.line = scalar.line; node.column = 0 }
+        if case .mapping(let old) = node.kind {
+            entries = old
+        } else {
+            node.line = scalar.line
+            node.column = 0
+        }
         let empty = YAMLNode(kind: .mapping([]), line: scalar.line, column: 0)
         let place =
             entries.firstIndex { $0.key == key }

@@ -47,7 +47,8 @@ extension ConfigurationReader {
                 set(&trusted, present(map["trusted"])?.bool())
             }
             if form == .plain {
-                item.report("bearer tokens as plain stand in records and ledgers; 'as: hash' keeps them out", level: .warning)
+                item.report(
+                    "bearer tokens as plain stand in records and ledgers; 'as: hash' keeps them out", level: .warning)
             }
             return TenantSource(.bearer, as: form, trusted: trusted)
         default:
@@ -222,7 +223,8 @@ extension ConfigurationReader {
             ] {
                 if let limit, limit > total {
                     map.report(
-                        warning: "request", "request.\(key) \(limit) is over request.totalTokens \(total) and has no effect")
+                        warning: "request",
+                        "request.\(key) \(limit) is over request.totalTokens \(total) and has no effect")
                 }
             }
         }
@@ -237,8 +239,8 @@ extension ConfigurationReader {
                         + "\(long.limit) per \(long.period.rawValue) are allowed")
             }
         }
-        if !budget.hasLedger, budget.request == Budget.RequestLimits() {
-            map.reader.report("the budget '\(budget.name)' limits nothing", level: .warning)
+        if ["request", "window", "concurrency"].allSatisfy({ present(map[$0]) == nil }) {
+            map.reader.report("the budget limits nothing", level: .warning)
         }
     }
 
@@ -248,7 +250,8 @@ extension ConfigurationReader {
         guard glob.literal != nil, !tenants.from.contains(where: \.trusted), !Tenant.reserved.contains(glob.pattern),
             !tenants.known.contains(where: { glob.matches($0.name) })
         else { return }
-        reader.report("no request is of tenant '\(glob.pattern)': it is not known and no source is trusted", level: .warning)
+        reader.report(
+            "no request is of tenant '\(glob.pattern)': it is not known and no source is trusted", level: .warning)
     }
 
     // MARK: store and log
@@ -273,7 +276,9 @@ extension ConfigurationReader {
 
     mutating func readDecisionLog(_ reader: YAMLReader?) {
         guard let map = reader?.mapping(keys: ["sinks"]), let sinks = present(map["sinks"]) else { return }
-        func onFull(_ map: YAMLMapping?, _ initial: Configuration.DecisionLog.OnFull) -> Configuration.DecisionLog.OnFull {
+        func onFull(_ map: YAMLMapping?, _ initial: Configuration.DecisionLog.OnFull)
+            -> Configuration.DecisionLog.OnFull
+        {
             present(map?["onFull"])?.choice(of: Configuration.DecisionLog.OnFull.self) ?? initial
         }
         var paths: [String: Int] = [:]

@@ -85,7 +85,8 @@ struct ConfigurationReader {
             "url", "api", "model", "connectTimeout", "firstByteTimeout", "streamIdleTimeout", "idleTimeout",
         ]
         guard let reader = present(top["upstream"]) else {
-            top.reader.report("missing key 'upstream': where the model server is, as 'upstream: {url: http://127.0.0.1:8000}'")
+            top.reader.report(
+                "missing key 'upstream': where the model server is, as 'upstream: {url: http://127.0.0.1:8000}'")
             return
         }
         guard let map = reader.mapping(keys: keys) else { return }
@@ -101,7 +102,9 @@ struct ConfigurationReader {
                 configuration.upstream.api = api
             } else {
                 let names = Configuration.UpstreamAPI.allCases.filter(\.isSupported).map(\.rawValue)
-                value.report("api '\(api.rawValue)' is not supported in this version; supported: \(names.joined(separator: ", "))")
+                value.report(
+                    "api '\(api.rawValue)' is not supported in this version; supported: \(names.joined(separator: ", "))"
+                )
             }
         }
         if let value = present(map["model"]) { configuration.upstream.model = text(value) }
@@ -182,7 +185,8 @@ struct ConfigurationReader {
                     present(map["defaultCompletionTokens"])?.int(in: 1...Self.tokensMax))
                 if let window = model.contextWindow, let most = model.maxInputTokens, most > window {
                     map["maxInputTokens"]?.report(
-                        "maxInputTokens \(most) is over the context window \(window) and has no effect", level: .warning)
+                        "maxInputTokens \(most) is over the context window \(window) and has no effect", level: .warning
+                    )
                 }
                 model.deprecation = present(map["deprecation"]).flatMap(Self.deprecation)
                 return model

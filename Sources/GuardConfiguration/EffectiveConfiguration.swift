@@ -4,8 +4,8 @@ internal import GuardJSON
 internal import GuardYAML
 
 /// The effective configuration as a tree, for `guardctl config print`: every value, defaults too, in the order of
-/// guard.yaml. Files that hold secrets are named, what is in them is not. Reading the YAML form again gives an equal
-/// configuration.
+/// guard.yaml. Files that hold secrets are named, what is in them is not. Reading either form again gives an equal
+/// configuration (but for ids of known tenants that are plain bearer tokens).
 extension Configuration {
     /// Canonical YAML: two spaces a level, strings single-quoted unless they are plain words.
     package func yaml() -> String {
@@ -127,8 +127,7 @@ extension Configuration.Tenants {
                 }
                 return .map(entry)
             })
-        // The list itself, not its file: what is in force. A known id may be a plain bearer token, so ids of sources
-        // that are no header stay out.
+        // Where bearer tokens are taken as they are, a known tenant's id is a token: it stays out.
         if let knownFile {
             var file = EffectiveMap()
             file["file"] = .string(knownFile)
@@ -306,7 +305,10 @@ private enum EffectiveValue {
         }
         let words = ["", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE"]
         if plain, !words.contains(text) { return text }
-        guard text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F || (0x80...0x9F).contains($0.value) })
+        guard
+            text.unicodeScalars.contains(where: {
+                $0.value < 0x20 || $0.value == 0x7F || (0x80...0x9F).contains($0.value)
+            })
         else { return "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'" }
         var escaped = "\""
         for scalar in text.unicodeScalars {

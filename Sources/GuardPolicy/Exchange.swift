@@ -119,7 +119,10 @@ package final class Exchange: @unchecked Sendable {
         account = decision.account
         budgetStatus = decision.status
         for would in decision.wouldRefuse { noteWould(.refuse, reason: would.code) }
-        return decision.refusal.map(APIError.init)
+        guard let refusal = decision.refusal else { return nil }
+        guard isMonitoring else { return APIError(refusal) }
+        noteWould(.refuse, reason: refusal.code)
+        return nil
     }
 
     private func refuseOrPass(_ error: APIError) -> StoreAnswer<Gate> {

@@ -71,7 +71,11 @@ final class BytePairModel: @unchecked Sendable {
     ) -> UnsafeMutablePointer<UInt64>? {
         guard options.startsWithCharacters else { return nil }
         let fallback = Set((options.byteFallback ?? []).compactMap { $0 })
-        let isFallbackComplete = options.byteFallback?.allSatisfy { $0 != nil } ?? false
+        // A byte without token (Gemma has no `<0x09>`) does no harm where its character is in the vocabulary.
+        let isFallbackComplete =
+            options.byteFallback?.enumerated().allSatisfy { byte, id in
+                id != nil || byte < 0x80 && vocabulary.id([UInt8(byte)]) != nil
+            } ?? false
         // Unknown characters on both sides of a cut would have been one token.
         if options.unknown != nil && options.fusesUnknown && !isFallbackComplete { return nil }
         let bits = UnsafeMutablePointer<UInt64>.allocate(capacity: 1024)

@@ -53,6 +53,7 @@ enum TiktokenFile {
         var tokens: [[UInt8]] = []
         var start = 0
         var line = 0
+        let ranksMax = Vocabulary.sparseIDsMax(bytes.reduce(1) { $0 + ($1 == 0x0A ? 1 : 0) })
         while start < bytes.count {
             let end = bytes[start...].firstIndex(of: 0x0A) ?? bytes.count
             var content = bytes[start..<end]
@@ -63,7 +64,7 @@ enum TiktokenFile {
             guard let space = content.firstIndex(of: 0x20), let token = Base64.decode(content[..<space]),
                 let rank = number(content[(space + 1)...]), !token.isEmpty
             else { throw TokenizerError(.malformed, place: "line \(line)", "not a token in base64 and its rank") }
-            guard rank < Vocabulary.idsMax else {
+            guard rank < ranksMax else {
                 throw TokenizerError(.limitExceeded, place: "line \(line)", "rank \(rank)")
             }
             while tokens.count <= rank { tokens.append([]) }

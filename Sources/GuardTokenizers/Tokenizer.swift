@@ -95,6 +95,7 @@ package final class Tokenizer: Sendable {
 
     package func encode(_ text: Span<UInt8>, specials: SpecialTokens = .parse, addSpecialTokens: Bool) -> [TokenID] {
         var sink = IDSink()
+        sink.ids.reserveCapacity(text.count / 3 + 8)
         run(text, specials, addSpecialTokens, &sink)
         return sink.ids
     }

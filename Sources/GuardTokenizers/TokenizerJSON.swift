@@ -258,8 +258,9 @@ struct TokenizerJSON {
         }
         var tokens: [[UInt8]] = []
         var isFindable: [Bool] = []
+        let idsMax = Vocabulary.sparseIDsMax(node.count)
         for (key, value) in node.members {
-            guard let id = id(value) else { throw malformed(value, "not a token id") }
+            guard let id = id(value), Int(id) < idsMax else { throw malformed(value, "not a token id") }
             while tokens.count <= Int(id) {
                 tokens.append([])
                 isFindable.append(false)

@@ -68,7 +68,8 @@ struct UnicodeClasses: @unchecked Sendable {
     @inline(__always)
     func character(_ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int) -> (class: UInt8, length: Int) {
         let first = text[at]
-        if first < 0x80 { return (pages[Int(pageOf[0]) << 8 | Int(first)], 1) }
+        // The first page is the first one that was stored.
+        if first < 0x80 { return (pages[Int(first)], 1) }
         return multibyte(text, at, end)
     }
 

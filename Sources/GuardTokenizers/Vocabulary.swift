@@ -10,6 +10,9 @@ final class Vocabulary: @unchecked Sendable {
     static let idsMax = 1 << 21 - 1
     private static let packedLengthMax = 12
 
+    /// Ids have gaps in some files, but a small file must not ask for a big table.
+    static func sparseIDsMax(_ tokensCount: Int) -> Int { min(idsMax, tokensCount * 2 + 4096) }
+
     /// One more than the highest id.
     let count: Int
     /// Bytes of the longest token.

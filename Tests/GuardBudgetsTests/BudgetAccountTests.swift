@@ -50,7 +50,8 @@ import Testing
         let store = MemoryBudgetStore(clock: time.clock)
         let set = BudgetSet([
             Budget(name: "used up", windows: [BudgetWindow(.tokens, 10, per: .day)]),
-            Budget(name: "b", windows: [BudgetWindow(.tokens, 1000, per: .day), BudgetWindow(.tokens, 100, per: .minute)]),
+            Budget(
+                name: "b", windows: [BudgetWindow(.tokens, 1000, per: .day), BudgetWindow(.tokens, 100, per: .minute)]),
         ])
         #expect(try reserve(try begin(store, set).account, 10).refusal == nil)
         let refusal = try #require(try reserve(try begin(store, set).account, 101).refusal)
@@ -94,7 +95,8 @@ import Testing
     @Test func refundAfterTheWindowsEndIsDropped() throws {
         let store = MemoryBudgetStore(clock: time.clock)
         let set = BudgetSet([
-            Budget(name: "b", windows: [BudgetWindow(.tokens, 100, per: .minute), BudgetWindow(.tokens, 1000, per: .day)])
+            Budget(
+                name: "b", windows: [BudgetWindow(.tokens, 100, per: .minute), BudgetWindow(.tokens, 1000, per: .day)])
         ])
         let account = try begin(store, set).account
         _ = try reserve(account, 90)
@@ -138,7 +140,10 @@ import Testing
     @Test func everyAttemptCostsOneRequest() throws {
         let store = MemoryBudgetStore(clock: time.clock)
         let set = BudgetSet([
-            Budget(name: "b", windows: [BudgetWindow(.requests, 4, per: .minute), BudgetWindow(.tokens, 10, per: .minute)], concurrency: 1)
+            Budget(
+                name: "b",
+                windows: [BudgetWindow(.requests, 4, per: .minute), BudgetWindow(.tokens, 10, per: .minute)],
+                concurrency: 1)
         ])
         let first = try begin(store, set)
         #expect(first.status.tightest(.requests)?.remaining == 3)
@@ -177,7 +182,10 @@ import Testing
     @Test func monitoredBudgetsSayWhatTheyWouldDo() throws {
         let store = MemoryBudgetStore(clock: time.clock)
         let budgets = [
-            Budget(name: "b", windows: [BudgetWindow(.requests, 2, per: .minute), BudgetWindow(.tokens, 100, per: .minute)], concurrency: 1)
+            Budget(
+                name: "b",
+                windows: [BudgetWindow(.requests, 2, per: .minute), BudgetWindow(.tokens, 100, per: .minute)],
+                concurrency: 1)
         ]
         let set = BudgetSet(budgets, mode: .monitor)
         let first = try begin(store, set)
@@ -259,7 +267,8 @@ import Testing
     @Test func headersShowTheTightestWindow() throws {
         let store = MemoryBudgetStore(clock: time.clock)
         let set = BudgetSet([
-            Budget(name: "a", windows: [BudgetWindow(.tokens, 100, per: .minute), BudgetWindow(.requests, 5, per: .hour)]),
+            Budget(
+                name: "a", windows: [BudgetWindow(.tokens, 100, per: .minute), BudgetWindow(.requests, 5, per: .hour)]),
             Budget(name: "b", windows: [BudgetWindow(.tokens, 100, per: .hour)]),
             Budget(name: "m", windows: [BudgetWindow(.tokens, 1, per: .day)], mode: .monitor),
         ])
@@ -267,8 +276,10 @@ import Testing
         // Equal remaining: the later reset. 22:13:20 -> 23:00:00 is 46m40s.
         #expect(
             decision.status.headers().map { "\($0.name): \($0.value)" } == [
-                "x-ratelimit-limit-requests: 5", "x-ratelimit-remaining-requests: 4", "x-ratelimit-reset-requests: 46m40s",
-                "x-ratelimit-limit-tokens: 100", "x-ratelimit-remaining-tokens: 100", "x-ratelimit-reset-tokens: 46m40s",
+                "x-ratelimit-limit-requests: 5", "x-ratelimit-remaining-requests: 4",
+                "x-ratelimit-reset-requests: 46m40s",
+                "x-ratelimit-limit-tokens: 100", "x-ratelimit-remaining-tokens: 100",
+                "x-ratelimit-reset-tokens: 46m40s",
             ])
         _ = decision.account.settle(tokens: 0)
     }
@@ -285,13 +296,16 @@ import Testing
     }
 
     private let set = BudgetSet([
-        Budget(name: "b", scope: [.tenant], windows: [BudgetWindow(.tokens, 100, per: .minute), BudgetWindow(.requests, 9, per: .minute)])
+        Budget(
+            name: "b", scope: [.tenant],
+            windows: [BudgetWindow(.tokens, 100, per: .minute), BudgetWindow(.requests, 9, per: .minute)])
     ])
 
     @Test func aFullStoreRefusesNewLedgersAndKeepsOldOnes() throws {
         let store = small(100)
         for number in 0..<100 {
-            _ = try #require(BudgetAccount.begin(set, in: store, tenant: "\(number)", model: "m").immediate).account.settle(tokens: 0)
+            _ = try #require(BudgetAccount.begin(set, in: store, tenant: "\(number)", model: "m").immediate).account
+                .settle(tokens: 0)
         }
         let refused = try #require(BudgetAccount.begin(set, in: store, tenant: "new", model: "m").immediate)
         #expect(refused.refusal?.kind == .unavailable)
@@ -313,15 +327,20 @@ import Testing
 
     @Test func aLedgerInFlightIsNotEvicted() throws {
         let store = small(1_000_000)
-        let concurrent = BudgetSet([Budget(name: "c", scope: [.tenant], windows: [BudgetWindow(.requests, 100, per: .second)], concurrency: 1)])
+        let concurrent = BudgetSet([
+            Budget(name: "c", scope: [.tenant], windows: [BudgetWindow(.requests, 100, per: .second)], concurrency: 1)
+        ])
         let held = try #require(BudgetAccount.begin(concurrent, in: store, tenant: "held", model: "m").immediate)
         for number in 0..<1000 {
             time.advance(1000)
-            _ = try #require(BudgetAccount.begin(concurrent, in: store, tenant: "\(number)", model: "m").immediate).account.settle(tokens: 0)
+            _ = try #require(BudgetAccount.begin(concurrent, in: store, tenant: "\(number)", model: "m").immediate)
+                .account.settle(tokens: 0)
         }
         // Idle ledgers go as new ones come: far fewer than were ever made.
         #expect(store.statistics.ledgers <= 128)
-        #expect(BudgetAccount.begin(concurrent, in: store, tenant: "held", model: "m").immediate?.refusal?.kind == .concurrency)
+        #expect(
+            BudgetAccount.begin(concurrent, in: store, tenant: "held", model: "m").immediate?.refusal?.kind
+                == .concurrency)
         _ = held.account.settle(tokens: 0)
         #expect(BudgetAccount.begin(concurrent, in: store, tenant: "held", model: "m").immediate?.refusal == nil)
     }
@@ -380,7 +399,8 @@ private final class DownStore: BudgetStore {
         let account = await BudgetAccount.begin(set, in: store, tenant: "t", model: "m").value().account
         let plan = account.plan(Generation(promptTokens: [40], generates: false), model: ModelLimits())
         #expect(await account.reserve(plan).value().refusal == nil)
-        #expect(await BudgetAccount.begin(set, in: store, tenant: "t", model: "m").value().refusal?.kind == .concurrency)
+        #expect(
+            await BudgetAccount.begin(set, in: store, tenant: "t", model: "m").value().refusal?.kind == .concurrency)
         #expect(await account.settle(tokens: 30).value().first?.remaining == 70)
     }
 
@@ -399,7 +419,8 @@ private final class DownStore: BudgetStore {
     }
 
     @Test func anOutageRefusesOrPasses() throws {
-        let closed = try #require(BudgetAccount.begin(set, in: DownStore(open: false), tenant: "t", model: "m").immediate)
+        let closed = try #require(
+            BudgetAccount.begin(set, in: DownStore(open: false), tenant: "t", model: "m").immediate)
         #expect(closed.refusal?.kind == .unavailable)
         #expect(closed.refusal?.status == 503)
         let open = try #require(BudgetAccount.begin(set, in: DownStore(open: true), tenant: "t", model: "m").immediate)

@@ -25,7 +25,8 @@ extension StoreAnswer {
 /// The obvious ledger: a list of everything that was ever charged, added up from the start at each question.
 struct NaiveLedgers {
     struct Charge {
-        var budget: String, tenant: String?, model: String?, window: BudgetWindow, index: Int64, amount: Int64, hold: Int
+        var budget: String, tenant: String?, model: String?, window: BudgetWindow, index: Int64, amount: Int64,
+            hold: Int
     }
     struct Hold {
         var tenant: String, model: String
@@ -140,8 +141,11 @@ struct NaiveLedgers {
         let budgets = (0..<Int.random(in: 1...4, using: &random)).map { number -> Budget in
             var windows: [BudgetWindow] = []
             for unit in BudgetWindow.Unit.allCases {
-                for period in [BudgetWindow.Period.second, .minute, .hour] where Int.random(in: 0...2, using: &random) == 0 {
-                    let limit = unit == .tokens ? Int64.random(in: 20...300, using: &random) : .random(in: 1...8, using: &random)
+                for period in [BudgetWindow.Period.second, .minute, .hour]
+                where Int.random(in: 0...2, using: &random) == 0 {
+                    let limit =
+                        unit == .tokens
+                        ? Int64.random(in: 20...300, using: &random) : .random(in: 1...8, using: &random)
                     windows.append(BudgetWindow(unit, limit, per: period))
                 }
             }
@@ -151,7 +155,8 @@ struct NaiveLedgers {
                     tenant: Glob(Bool.random(using: &random) ? "*" : tenants.randomElement(using: &random) ?? "*"),
                     model: Glob(Bool.random(using: &random) ? "*" : models.randomElement(using: &random) ?? "*")),
                 scope: Set(Budget.ScopeKey.allCases.filter { _ in Bool.random(using: &random) }),
-                windows: windows, concurrency: Bool.random(using: &random) ? Int.random(in: 1...4, using: &random) : nil,
+                windows: windows,
+                concurrency: Bool.random(using: &random) ? Int.random(in: 1...4, using: &random) : nil,
                 mode: Int.random(in: 0...3, using: &random) == 0 ? .monitor : .enforce)
         }
         let time = ManualClock(Int64.random(in: 0...10_000_000, using: &random))
@@ -165,7 +170,9 @@ struct NaiveLedgers {
         for _ in 0..<250 {
             switch Int.random(in: 0...9, using: &random) {
             case 0...3:
-                let (tenant, name) = (tenants.randomElement(using: &random) ?? "", models.randomElement(using: &random) ?? "")
+                let (tenant, name) = (
+                    tenants.randomElement(using: &random) ?? "", models.randomElement(using: &random) ?? ""
+                )
                 let decision = try #require(
                     BudgetAccount.begin(set, in: store, tenant: tenant, model: name).immediate)
                 accounts.append(decision.account)
@@ -241,8 +248,11 @@ private final class Gauge: Sendable {
         let store = MemoryBudgetStore(clock: ManualClock().clock, limits: limits)
         let set = BudgetSet([
             Budget(name: "all", windows: [BudgetWindow(.tokens, 20_000, per: .day)], concurrency: 5),
-            Budget(name: "tenant", scope: [.tenant], windows: [BudgetWindow(.tokens, 6_000, per: .day)], concurrency: 3),
-            Budget(name: "model", scope: [.model], windows: [BudgetWindow(.tokens, 12_000, per: .day), BudgetWindow(.requests, 1_500, per: .day)]),
+            Budget(
+                name: "tenant", scope: [.tenant], windows: [BudgetWindow(.tokens, 6_000, per: .day)], concurrency: 3),
+            Budget(
+                name: "model", scope: [.model],
+                windows: [BudgetWindow(.tokens, 12_000, per: .day), BudgetWindow(.requests, 1_500, per: .day)]),
         ])
         let running = Gauge()
         let admitted = await withTaskGroup(of: [String: Int].self) { group in
@@ -304,7 +314,9 @@ private final class Gauge: Sendable {
             for _ in 0..<8 {
                 group.addTask {
                     for _ in 0..<50 {
-                        guard let account = BudgetAccount.begin(set, in: store, tenant: "t", model: "m").immediate?.account
+                        guard
+                            let account = BudgetAccount.begin(set, in: store, tenant: "t", model: "m").immediate?
+                                .account
                         else { return }
                         let plan = account.plan(Generation(promptTokens: [3], clientLimit: 4), model: ModelLimits())
                         if account.reserve(plan).immediate?.refusal == nil {

@@ -7,7 +7,8 @@ import Testing
     static let hash = "1a9965155dc9d04d7f79997ec868e7e30cd3d7fdd77fe68fda174bfb824b7574"
     let key = TenantHashKey(Array("0123456789abcdef".utf8))
 
-    private func resolve(_ sources: [TenantSource], known: [KnownTenant] = [], _ headers: [(String, String)]) -> Tenant {
+    private func resolve(_ sources: [TenantSource], known: [KnownTenant] = [], _ headers: [(String, String)]) -> Tenant
+    {
         TenantResolver(sources: sources, known: known, key: key)
             .resolve(headers: headers.map { (Array($0.0.utf8), Array($0.1.utf8)) })
     }
@@ -20,7 +21,10 @@ import Testing
 
     @Test func noNameIsAnonymous() {
         let sources = [TenantSource(.bearer, as: .hash), TenantSource(.header("x-tenant"), as: .plain, trusted: true)]
-        for headers in [[], [("x-tenant", "")], [("x-tenant", "  ")], [("authorization", "Basic eDp5")], [("authorization", "Bearer ")], [("authorization", "Bearertoken")]] {
+        for headers in [
+            [], [("x-tenant", "")], [("x-tenant", "  ")], [("authorization", "Basic eDp5")],
+            [("authorization", "Bearer ")], [("authorization", "Bearertoken")],
+        ] {
             #expect(resolve(sources, headers) == .anonymous)
         }
         #expect(resolve([], [("x-tenant", "a")]) == .anonymous)
@@ -30,8 +34,9 @@ import Testing
         let sources = [TenantSource(.header("x-tenant"), as: .plain, trusted: true)]
         let tenant = resolve(sources, [("X-Tenant", " team-a ")])
         #expect(tenant == Tenant(id: "team-a", label: "other", standing: .trusted))
-        #expect(resolve(sources, known: [KnownTenant(name: "team-a")], [("x-tenant", "team-a")])
-            == Tenant(id: "team-a", label: "team-a", standing: .known))
+        #expect(
+            resolve(sources, known: [KnownTenant(name: "team-a")], [("x-tenant", "team-a")])
+                == Tenant(id: "team-a", label: "team-a", standing: .known))
     }
 
     @Test func whatNobodyVouchesForIsUnknown() {
@@ -43,12 +48,14 @@ import Testing
     @Test func bearerTokens() {
         let sources = [TenantSource(.bearer, as: .hash)]
         let known = [KnownTenant(name: "team-a", id: Self.hash)]
-        #expect(resolve(sources, known: known, [("Authorization", "bearer  sk-secret")])
-            == Tenant(id: "team-a", label: "team-a", standing: .known))
+        #expect(
+            resolve(sources, known: known, [("Authorization", "bearer  sk-secret")])
+                == Tenant(id: "team-a", label: "team-a", standing: .known))
         #expect(resolve(sources, known: known, [("Authorization", "Bearer sk-other")]) == .unknown)
         let trusted = [TenantSource(.bearer, as: .hash, trusted: true)]
-        #expect(resolve(trusted, [("authorization", "Bearer sk-secret")])
-            == Tenant(id: Self.hash, label: "other", standing: .trusted))
+        #expect(
+            resolve(trusted, [("authorization", "Bearer sk-secret")])
+                == Tenant(id: Self.hash, label: "other", standing: .trusted))
     }
 
     @Test func theFirstThatYieldsDecides() {
@@ -71,7 +78,10 @@ import Testing
 
     /// Which of two lines an intermediary meant cannot be told.
     @Test func twoLinesAreUnknown() {
-        let sources = [TenantSource(.header("x-tenant"), as: .plain, trusted: true), TenantSource(.bearer, as: .hash, trusted: true)]
+        let sources = [
+            TenantSource(.header("x-tenant"), as: .plain, trusted: true),
+            TenantSource(.bearer, as: .hash, trusted: true),
+        ]
         #expect(resolve(sources, [("x-tenant", "a"), ("X-Tenant", "b")]) == .unknown)
         #expect(resolve(sources, [("authorization", "Bearer a"), ("authorization", "Bearer b")]) == .unknown)
         #expect(resolve(sources, [("authorization", "Basic a"), ("authorization", "Bearer b")]) == .unknown)
@@ -90,8 +100,12 @@ import Testing
         }
         var random = SeededRandom(seed: 5)
         for _ in 0..<5000 {
-            let pattern = (0..<Int.random(in: 0...7, using: &random)).map { _ in "ab*?".utf8.randomElement(using: &random) ?? 0 }
-            let name = (0..<Int.random(in: 0...8, using: &random)).map { _ in "ab".utf8.randomElement(using: &random) ?? 0 }
+            let pattern = (0..<Int.random(in: 0...7, using: &random)).map { _ in
+                "ab*?".utf8.randomElement(using: &random) ?? 0
+            }
+            let name = (0..<Int.random(in: 0...8, using: &random)).map { _ in
+                "ab".utf8.randomElement(using: &random) ?? 0
+            }
             let glob = Glob(String(decoding: pattern, as: UTF8.self))
             #expect(glob.matches(String(decoding: name, as: UTF8.self)) == naive(pattern[...], name[...]))
         }

@@ -85,7 +85,8 @@ import Testing
                 comparison.expect("ids", row, tokenizer.encode(row.text, addSpecialTokens: false), asText)
             }
             let parsed = tokenizer.encode(row.text, specials: .parseControl, addSpecialTokens: false)
-            comparison.expect("control", row, parsed, row.ids)
+            // Hugging Face's file of Nemo has `<pad>` at 10, where mistral-common has `[IMG]` and `<pad>` at 11.
+            if !row.text.starts(with: "<pad>".utf8) { comparison.expect("control", row, parsed, row.ids) }
         }
         report("mistral-nemo/tekken.json", rows.count, comparison)
     }

@@ -22,6 +22,8 @@ package struct AnswerParts: Sendable {
     var lists: [[JSONNode]] = []
     /// What to replace so that the JSON no longer ends its choices.
     var endClearing: [SideField.ReplacedRange] = []
+    /// What to replace where an event is sent in two: role, tool call id.
+    var onceClearing: [SideField.ReplacedRange] = []
 
     /// Which texts change, and what goes with them.
     package struct Rewrite: Sendable {
@@ -33,13 +35,17 @@ package struct AnswerParts: Sendable {
         package var wholes: [Int: [UInt8]]
         /// Take the ends out: finish reasons become null, TGI's final fields too.
         package var clearsEnds: Bool
+        /// The event was sent before with the beginning of its texts: take out what clients would append twice (role,
+        /// tool call ids).
+        package var continues: Bool
         /// New finish reasons of `ends[i]`.
         package var finishReasons: [Int: String]
 
         package init(
             texts: [Int: [UInt8]] = [:], dropped: Set<Int> = [], wholes: [Int: [UInt8]] = [:], clearsEnds: Bool = false,
-            finishReasons: [Int: String] = [:]
+            continues: Bool = false, finishReasons: [Int: String] = [:]
         ) {
+            self.continues = continues
             self.texts = texts
             self.dropped = dropped
             self.wholes = wholes
@@ -69,6 +75,9 @@ package struct AnswerParts: Sendable {
         for (index, text) in rewrite.wholes where sides.indices.contains(index) && !rewrite.dropped.contains(index) {
             guard let place = sides[index].place else { continue }
             edits.append(JSONEdit(range: place, replacement: JSONEscape.escaped(text)))
+        }
+        if rewrite.continues {
+            for range in onceClearing { edits.append(JSONEdit(range: range.range, replacement: range.bytes)) }
         }
         if rewrite.clearsEnds {
             let cleared = endClearing

@@ -72,6 +72,12 @@ struct AnswerReader {
         clearAtEnd(reason)
     }
 
+    /// A string that clients append when it comes again.
+    mutating func once(_ node: JSONNode) {
+        guard streaming, node.kind == .string else { return }
+        parts.onceClearing.append(SideField.ReplacedRange(range: node.byteRange, bytes: Array("null".utf8)))
+    }
+
     mutating func clearAtEnd(_ node: JSONNode?) {
         guard let node, !node.isNull else { return }
         parts.endClearing.append(SideField.ReplacedRange(range: node.byteRange, bytes: Array("null".utf8)))

@@ -37,7 +37,8 @@ extension ChatCompletions {
         guard message.kind == .object else { return reader.unread(message, pointer: pointer) }
         for (key, value) in message.members {
             switch key.string {
-            case "role", "tool_call_id": continue
+            case "role": reader.once(value)
+            case "tool_call_id": continue
             case "content": content(value, number, pointer, &reader)
             case "reasoning", "reasoning_content":
                 reasoning(value, number, pointer, &reader)
@@ -109,7 +110,8 @@ extension ChatCompletions {
                 choice: number, index: call["index"], id: call["id"], position: position)
             for (key, value) in call.members {
                 switch key.string {
-                case "index", "id", "type": continue
+                case "index", "type": continue
+                case "id": reader.once(value)
                 case "function", "custom":
                     guard value.kind == .object else {
                         reader.unread(value, pointer: pointer)
