@@ -138,7 +138,7 @@ struct Compiler {
 
     private mutating func loop(_ loop: Statement.Loop, _ place: Place) throws(TemplateError) -> any Step {
         if loop.target.names.contains("loop") {
-            throw TemplateError(.assertion, "Can't assign to special loop variable in for-loop", line: loop.line)
+            throw TemplateError(.assertion, "Can't assign to special loop variable in for-loop target", line: loop.line)
         }
         let outer = place.symbols
         let iterable = try node(loop.iterable, place)

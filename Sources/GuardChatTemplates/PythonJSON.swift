@@ -86,9 +86,9 @@ struct PythonJSON {
 
     private func appendString(_ text: PythonString, to output: inout [UInt8]) {
         output.append(UInt8(ascii: "\""))
-        if !ensureASCII || text.isASCII {
+        if !ensureASCII {
             for byte in text.utf8 {
-                if byte >= 0x20, byte != 0x22, byte != 0x5c, byte != 0x7f || !ensureASCII {
+                if byte >= 0x20, byte != 0x22, byte != 0x5c {
                     output.append(byte)
                 } else {
                     appendEscape(UInt16(byte), to: &output)
@@ -115,7 +115,6 @@ struct PythonJSON {
         case 0x09: output += "\\t".utf8
         case 0x08: output += "\\b".utf8
         case 0x0c: output += "\\f".utf8
-        case 0x7f: output.append(0x7f)
         default: output += ("\\u" + PythonPrinter.hexadecimal(UInt32(unit), digits: 4)).utf8
         }
     }

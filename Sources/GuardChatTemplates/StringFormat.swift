@@ -81,7 +81,7 @@ enum StringFormat {
             let index = Int(head) ?? automatic
             if head.isEmpty { automatic += 1 }
             guard index >= 0, index < arguments.positional.count else {
-                throw TemplateError(.index, "Replacement index \(index) out of range for positional args tuple")
+                throw TemplateError(.index, "tuple index out of range")
             }
             value = arguments.positional[index]
         } else {

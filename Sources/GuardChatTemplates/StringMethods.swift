@@ -140,11 +140,11 @@ enum StringMethods {
         guard words.count > limit else { return words }
         let kept = words.suffix(limit)
         // The rest is the text up to the white space before the kept words.
-        var rest = text.stripped(nil)
+        var rest = text.stripped(nil, left: false)
         for word in kept.reversed() {
             rest = PythonString(rest.utf8.dropLast(word.utf8.count), like: text).stripped(nil, left: false)
         }
-        words = [rest.stripped(nil, left: false)] + kept
+        words = [rest] + kept
         return words
     }
 

@@ -33,7 +33,7 @@ enum Subscript {
             case let macro as MacroObject:
                 switch name {
                 case "name": return .string(macro.definition.name)
-                case "arguments": return .list(macro.definition.parameters.map { .string($0.name) })
+                case "arguments": return .tuple(macro.definition.parameters.map { .string($0.name) })
                 case "caller": return .bool(macro.definition.callerSlot != nil)
                 case "catch_kwargs": return .bool(macro.definition.kwargsSlot != nil)
                 case "catch_varargs": return .bool(macro.definition.varargsSlot != nil)

@@ -13,40 +13,18 @@ struct AnswerState {
     var forwardedNanoseconds: UInt64?
     var firstByteNanoseconds: UInt64?
     var endNanoseconds: UInt64?
+    /// Of a whole answer; a stream's inspector has its own.
     var evidence = TokenEvidence()
-}
-
-/// What says how many tokens the server has generated, in the order of belief: its usage, the tokens that its events
-/// prove, our encoding of its text.
-struct TokenEvidence {
-    var usage: Usage?
-    /// Sum over all events and choices.
-    var tokens: Int?
-    /// All generated text so far, by channel in order of appearance: for the count of last resort.
-    private(set) var texts: [(channel: ChannelID, text: [UInt8])] = []
-    private(set) var textBytes = 0
-
-    mutating func add(_ text: [UInt8], to channel: ChannelID) {
-        guard !text.isEmpty, channel.isGenerated else { return }
-        textBytes += text.count
-        // Few channels, and nearly always the one of the event before.
-        if let index = texts.lastIndex(where: { $0.channel == channel }) {
-            texts[index].text += text
-        } else {
-            texts.append((channel, text))
-        }
-    }
+    /// Time that output rules took, all events together.
+    var rulesNanoseconds: UInt64 = 0
+    var inputRulesMicroseconds = 0
+    /// The guard ended the stream at the output limit that the server ignored.
+    var isCutAtLimit = false
+    /// Bytes of text at which the stream's tokens are counted again.
+    var nextLimitCheckBytes = 0
 }
 
 extension ChannelID {
-    /// Whether the model wrote it in this answer.
-    var isGenerated: Bool {
-        switch kind {
-        case .promptEcho, .generatedText, .special: false
-        default: true
-        }
-    }
-
     /// The role by which rules select it (DESIGN section 4).
     var role: Role {
         switch kind {

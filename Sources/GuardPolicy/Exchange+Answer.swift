@@ -14,11 +14,12 @@ extension Exchange {
         answer.status = status
         answer.firstByteNanoseconds = monotonicNanoseconds()
         record.status = status
-        guard endpoint != nil, view != nil || !isMonitoring else { return .pass }
+        guard let endpoint, view != nil || !isMonitoring else { return .pass }
         let type = contentType?.split(separator: ";").first.map { $0.lowercased().filter { $0 != " " } }
         // What the answer says it is counts, not what was asked for (DESIGN section 4).
         answer.plan = type == "text/event-stream" ? .inspect : .collect
-        if answer.plan == .inspect { answer.stream = makeInspector() }
+        answer.inputRulesMicroseconds = record.latency.guardMicroseconds.rules ?? 0
+        if answer.plan == .inspect { answer.stream = makeInspector(endpoint) }
         return answer.plan
     }
 
@@ -37,7 +38,7 @@ extension Exchange {
             return unreadable(body)
         }
         answer.evidence.usage = view.usage
-        answer.evidence.tokens = view.parts.tokensCount
+        answer.evidence.add(tokens: view.parts.tokensCount)
         for channel in view.channels { answer.evidence.add(channel.text, to: channel.id) }
         return judged(view) ?? unchanged
     }

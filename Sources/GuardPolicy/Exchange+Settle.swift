@@ -1,14 +1,16 @@
 import GuardCore
 import GuardDecisionLog
 import GuardLLMSchema
+import GuardStreaming
 import GuardTokenizers
 
 extension Exchange {
     /// What the server sent us, held or blocked text included, in tokens (DESIGN section 3 "Budgets").
     func chargedTokens() -> Int {
-        guard answer.status > 0, answer.status < 400 || answer.evidence.textBytes > 0 else { return 0 }
-        let usage = answer.evidence.usage
-        let completion = completionTokens()
+        let evidence = answer.stream?.evidence ?? answer.evidence
+        guard answer.status > 0, answer.status < 400 || evidence.textBytes > 0 else { return 0 }
+        let usage = evidence.usage
+        let completion = completionTokens(evidence)
         record.tokens?.completion = completion
         if let usage {
             record.tokens?.reported = .init(
@@ -19,20 +21,19 @@ extension Exchange {
         return max(0, usage?.promptTokens ?? promptTokens) + completion
     }
 
-    private func completionTokens() -> Int {
-        let evidence = answer.evidence
+    private func completionTokens(_ evidence: TokenEvidence) -> Int {
         if let reported = evidence.usage?.completionTokens { return max(0, reported) }
         if let tokens = evidence.tokens { return tokens }
         if evidence.textBytes > 0 {
             record.tokens?.exact = false
             record.tokens?.why.append("completion_reencoded")
         }
-        return reencodedTokens()
+        return reencodedTokens(evidence)
     }
 
     /// Our own count of the generated text so far, over all channels.
-    func reencodedTokens() -> Int {
-        answer.evidence.texts.reduce(0) { sum, channel in
+    func reencodedTokens(_ evidence: TokenEvidence) -> Int {
+        evidence.texts.reduce(0) { sum, channel in
             sum + (model?.tokenizer?.count(channel.text, specials: .parse, addSpecialTokens: false)
                 ?? (channel.text.count / 3 + 1))
         }

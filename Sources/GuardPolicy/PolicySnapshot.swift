@@ -2,6 +2,7 @@ package import GuardBudgets
 package import GuardCore
 package import GuardLLMSchema
 package import GuardRules
+import GuardStreaming
 
 /// What a request is judged by. Immutable, captured once per request; reload compiles a new one and swaps it, and
 /// running streams end under theirs.
@@ -11,6 +12,9 @@ package final class PolicySnapshot: Sendable {
     package let bundle: RuleBundle
     package let budgets: BudgetSet
     package let router: Router
+    let streamPlan: StreamPlan
+    /// Ready made where no output rule asks for model, tenant or route.
+    private let commonStreamPolicy: StreamPolicy?
 
     package init(options: PolicyOptions, catalog: ModelCatalog, bundle: RuleBundle, budgets: [Budget] = []) {
         self.options = options
@@ -18,6 +22,23 @@ package final class PolicySnapshot: Sendable {
         self.bundle = bundle
         self.budgets = BudgetSet(budgets, mode: options.mode)
         self.router = Router(api: options.request.api)
+        let plan = StreamPlan(
+            bundle: bundle, mode: .weakest(options.mode, options.policyMode), holdBytes: options.holdBytes)
+        streamPlan = plan
+        commonStreamPolicy =
+            bundle.hasConditions
+            ? nil
+            : StreamPolicy(
+                plan: plan, bundle: bundle,
+                selected: bundle.select(phase: .output, model: nil, tenant: nil, route: nil))
+    }
+
+    /// What judges the stream of one request.
+    func streamPolicy(model: String?, tenant: String?, route: String?) -> StreamPolicy {
+        commonStreamPolicy
+            ?? StreamPolicy(
+                plan: streamPlan, bundle: bundle,
+                selected: bundle.select(phase: .output, model: model, tenant: tenant, route: route))
     }
 
     /// Of rules: the weaker of the global and the policy's mode.

@@ -20,7 +20,7 @@ struct LiteralExtraction {
     private struct NotUnderstood: Error {}
 
     private static let exactMax = 48
-    private static let lengthMin = 3
+    private static let lengthMin = 1
 
     private let source: [UInt8]
     private var index = 0

@@ -81,3 +81,23 @@ struct ChannelTrack {
         return out
     }
 }
+
+extension ChannelID.Kind {
+    /// The name of a called tool: a short text that comes in one piece.
+    var isName: Bool {
+        switch self {
+        case .toolName, .functionName: true
+        default: false
+        }
+    }
+
+    /// Whether text of channel `next` in the same choice shows that this name is complete.
+    func isName(endedBy next: Self) -> Bool {
+        switch (self, next) {
+        case (.toolName(let index), .toolArguments(let other)): index == other
+        case (.toolName(let index), .toolName(let other)): index != other
+        case (.functionName, .functionArguments): true
+        default: false
+        }
+    }
+}

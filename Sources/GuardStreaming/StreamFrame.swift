@@ -42,9 +42,6 @@ struct StreamFrame {
             guard let calls = delta["tool_calls"], calls.kind == .array else { continue }
             for call in calls.elements where call.kind == .object {
                 Self.remove(["id", "type"], from: call, &removed)
-                if let function = call["function"], function.kind == .object {
-                    Self.remove(["name"], from: function, &removed)
-                }
             }
         }
         return (removed.map { JSONEdit(range: $0, replacement: []) }, removed)

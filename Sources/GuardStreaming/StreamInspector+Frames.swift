@@ -100,7 +100,11 @@ extension StreamInspector {
             let track = tracks[frame.texts[index]]
             let range = text.channelRange
             let end = min(range.upperBound, max(track.released, frame.delivered[index]))
-            if end < range.upperBound { isComplete = false }
+            if end < range.upperBound {
+                // Clients take a tool's name and id from one event.
+                if text.channel.kind.isName { return false }
+                isComplete = false
+            }
             if end > frame.delivered[index] { hasNew = true }
             let edited = track.isEdited(frame.delivered[index]..<end)
             if edited || end < range.upperBound || frame.delivered[index] > range.lowerBound {

@@ -23,10 +23,10 @@ struct AnswerReader {
     }
 
     /// All strings below a value that the schema does not know.
-    mutating func unread(_ node: JSONNode, pointer: String) {
+    mutating func unread(_ node: JSONNode, pointer: @autoclosure () -> String) {
         for string in node.strings {
             guard let text = string.stringBytes, !text.isEmpty else { continue }
-            parts.unread.append(UnreadText(text: text, place: string.contentRange, pointer: pointer))
+            parts.unread.append(UnreadText(text: text, place: string.contentRange, pointer: pointer()))
         }
     }
 
