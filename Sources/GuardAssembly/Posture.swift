@@ -1,50 +1,32 @@
-import GuardBudgets
 package import GuardConfiguration
 import GuardCore
-import GuardLLMSchema
 package import GuardPolicy
 import GuardRules
 import GuardTokenizers
 
-/// What is in force, for the log at start and `guardctl config print`: nobody should have to guess whether a guard guards.
+/// What is in force, for the log at start and `guardctl config print`: nobody should have to guess whether a guard
+/// guards. The configuration says what was asked for, the snapshot what came of it.
 package enum Posture {
     package static func lines(_ configuration: Configuration, _ snapshot: PolicySnapshot) -> [String] {
-        let options = snapshot.options
-        var lines = [
-            "posture: mode \(options.mode.rawValue), policy \(options.policyMode.rawValue), "
-                + "on failure \(options.failure.rawValue), upstream \(configuration.upstream.url) "
-                + "(\(options.request.api.rawValue))",
-            "policy \(snapshot.bundle.version): \(snapshot.bundle.rules.count) rules; "
-                + Phase.allCases.map { phase in
-                    let rules = snapshot.bundle.rules.filter { $0.phases.contains(phase) && $0.mode == .enforce }
-                    return "\(phase.rawValue): \(count(rules, .block)) block, \(count(rules, .mask)) mask, "
-                        + "\(count(rules, .flag)) flag"
-                }.joined(separator: "; "),
-        ]
-        let quiet = snapshot.bundle.rules.filter { $0.mode != .enforce }
-        if !quiet.isEmpty {
-            lines.append(
-                "not enforced: " + quiet.map { "\($0.id) (\($0.mode.rawValue))" }.joined(separator: ", "))
-        }
+        let bundle = snapshot.bundle
+        var lines = configuration.posture()
         for entry in snapshot.catalog.entries {
-            let tokenizer = entry.tokenizer.map { "\($0.format.rawValue) \($0.hash.prefix(12))" } ?? "none, estimated"
-            lines.append(
-                "model \(entry.match): tokenizer \(tokenizer), template \(entry.templates.standard == nil ? "none" : "yes"), "
-                    + "context \(text(entry.contextWindow)), input at most \(text(entry.maxInputTokens))")
+            let tokenizer = entry.tokenizer.map { "\($0.format.rawValue) \($0.hash.prefix(12))" } ?? "none"
+            let template = entry.templates.standard == nil ? "no chat template" : "chat template"
+            lines.append("loaded for \(entry.match): tokenizer \(tokenizer), \(template)")
         }
-        for budget in snapshot.budgets.budgets {
-            let windows = budget.windows.map { "\($0.limit) \($0.unit.rawValue)/\($0.period.rawValue)" }
-            lines.append(
-                "budget \(budget.name) (\(budget.mode.rawValue)): tenant \(budget.match.tenant), model "
-                    + "\(budget.match.model), \(windows.isEmpty ? "no windows" : windows.joined(separator: ", "))")
+        lines.append("rules: \(bundle.rules.count) of bundle \(bundle.version)")
+        for phase in Phase.allCases {
+            let rules = bundle.rules.filter { $0.phases.contains(phase) && $0.mode == .enforce }
+            let counts = [Action.block, .mask, .flag].map { action in
+                "\(rules.count { $0.action == action }) \(action.rawValue)"
+            }
+            lines.append("rules on \(phase.rawValue): \(counts.joined(separator: ", "))")
         }
-        if snapshot.budgets.isEmpty { lines.append("no budgets") }
+        let quiet = bundle.rules.filter { $0.mode != .enforce }.map { "\($0.id) (\($0.mode.rawValue))" }
+        if !quiet.isEmpty { lines.append("rules not enforced: \(quiet.joined(separator: ", "))") }
+        let conditional = bundle.rules.filter { !$0.when.isAlways }.map(\.id.name)
+        if !conditional.isEmpty { lines.append("rules with conditions: \(conditional.joined(separator: ", "))") }
         return lines
     }
-
-    private static func count(_ rules: [CompiledRule], _ action: Action) -> Int {
-        rules.reduce(0) { $0 + ($1.action == action ? 1 : 0) }
-    }
-
-    private static func text(_ value: Int?) -> String { value.map(String.init) ?? "no limit" }
 }

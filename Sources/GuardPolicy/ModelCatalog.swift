@@ -9,7 +9,7 @@ package struct ModelEntry: Sendable {
         case tgi
     }
 
-    package var match: GuardCore.Glob
+    package var match: Glob
     /// Other names of the model, literally.
     package var aliases: [String]
     package var tokenizer: Tokenizer?
@@ -36,7 +36,7 @@ package struct ModelEntry: Sendable {
     }
 
     package init(
-        match: GuardCore.Glob, aliases: [String] = [], tokenizer: Tokenizer? = nil,
+        match: Glob, aliases: [String] = [], tokenizer: Tokenizer? = nil,
         templates: ModelTemplates = ModelTemplates(), counting: Counting = .hf, contextWindow: Int? = nil,
         maxInputTokens: Int? = nil, defaultCompletionTokens: Int = 1024, deprecation: Deprecation? = nil
     ) {

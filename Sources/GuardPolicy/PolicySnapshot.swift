@@ -63,7 +63,7 @@ package struct PolicyOptions: Sendable {
     package var holdBytes = 65_536
     package var responseBytes = 67_108_864
     /// Canonical paths and methods that pass unread though no schema knows them.
-    package var passThroughRoutes: [(path: GuardCore.Glob, methods: Set<String>)] = []
+    package var passThroughRoutes: [(path: Glob, methods: Set<String>)] = []
 
     package init() {}
 }

@@ -132,7 +132,7 @@ private struct Run {
         self.model = model ?? "any"
         self.tenant = tenant
         let catalog = ModelCatalog(
-            entries: [ModelEntry(match: GuardCore.Glob("*"))], unknown: .estimate, defaultModel: self.model)
+            entries: [ModelEntry(match: Glob("*"))], unknown: .estimate, defaultModel: self.model)
         engine = Engine(
             snapshot: PolicySnapshot(options: options, catalog: catalog, bundle: bundle),
             tenants: TenantResolver(sources: [TenantSource(.header("x-tenant"), as: .plain, trusted: true)]),
