@@ -112,6 +112,7 @@ struct StreamTests {
         let (events, _) = try decode(
             .chatCompletions, [chat(#"{"index":0,"delta":{"content":"ab"},"token_ids":[5,6]}"#)])
         #expect(events[0].sides.map(\.range) == [0..<2])
+        #expect(events[0].parts.tokensCount == 2)
         #expect(text(events[0].reframed(.init(dropped: [0]))).contains(#""token_ids":null"#))
     }
 

@@ -16,17 +16,20 @@ extension ChatCompletions {
         choice: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
     ) {
         let content = ChannelID(choice: number, kind: .content)
+        // Both may be there and tell of the same tokens.
+        var tokensCount = 0
+        defer { if tokensCount > 0 { reader.countTokens(tokensCount) } }
         for (key, value) in choice.members {
             switch key.word {
             case "message", "delta":
                 read(message: value, number, pointer(), &reader)
             case "logprobs":
-                logprobs(value, number, pointer(), &reader)
+                tokensCount = max(tokensCount, logprobs(value, number, pointer(), &reader))
             case "finish_reason":
                 reader.end(number, value)
             case "token_ids":
                 if value.kind == .array {
-                    reader.countTokens(value.count)
+                    tokensCount = max(tokensCount, value.count)
                     reader.companion(content, name: "token_ids", [(value, "null")])
                 }
             case "index", "stop_reason", "matched_stop", "content_filter_results", "routed_experts": continue
@@ -144,10 +147,15 @@ extension ChatCompletions {
     }
 
     /// `{content: [{token, bytes, logprob, top_logprobs}], refusal: [...]}`: each entry is one token of the text.
+    /// - Returns: number of entries.
     private static func logprobs(
         _ value: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
-    ) {
-        guard value.kind == .object else { return reader.unread(value, pointer: pointer()) }
+    ) -> Int {
+        guard value.kind == .object else {
+            reader.unread(value, pointer: pointer())
+            return 0
+        }
+        var count = 0
         for (key, entries) in value.members {
             let kind: ChannelID.Kind
             switch key.word {
@@ -157,7 +165,10 @@ extension ChatCompletions {
                 reader.unread(entries, pointer: pointer())
                 continue
             }
-            guard entries.kind == .array else { continue }
+            guard entries.kind == .array else {
+                reader.unread(entries, pointer: pointer())
+                continue
+            }
             let list = reader.list([entries])
             var position = 0
             for entry in entries.elements {
@@ -166,8 +177,9 @@ extension ChatCompletions {
                     index: position)
                 position += 1
             }
-            reader.countTokens(position)
+            count += position
         }
+        return count
     }
 
     /// `bytes` where given: a token may be part of a character.

@@ -56,6 +56,6 @@ extension Completions {
             reader.token(channel, bytes: token.stringBytes ?? [], name: "logprobs", list: list, index: position)
             position += 1
         }
-        reader.countTokens(position)
+        // No evidence of completion tokens: with `echo` the prompt's tokens are among them.
     }
 }
