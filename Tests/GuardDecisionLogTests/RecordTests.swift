@@ -57,7 +57,7 @@ struct RecordTests {
     @Test func everyKeyIsAlwaysThere() throws {
         let root = try JSONDocument(Self.record().encoded()).root
         #expect(
-            root.members.map { $0.string } == [
+            root.members.map { $0.key.string } == [
                 "id", "requestId", "traceId", "start", "time", "api", "route", "kind", "model", "tenant", "action",
                 "wouldAction", "mode", "status", "reasons", "policy", "tokens", "budget", "findings", "scan", "edits",
                 "stream", "latency",
@@ -82,7 +82,7 @@ struct RecordTests {
     @Test func timestampsAgreeWithFoundation() {
         let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
         for day in stride(from: Int64(-40_000), to: 60_000, by: 37) {
-            let milliseconds = day * 86_400_000 + (day &* 7_919_123).magnitude.remainder(86_400_000)
+            let milliseconds = day * 86_400_000 + (day &* 7_919_123).magnitude.remainder(86_400) * 1000
             let date = Date(timeIntervalSince1970: Double(milliseconds) / 1000)
             #expect(Timestamp(milliseconds: milliseconds).description == style.format(date))
         }
