@@ -65,6 +65,9 @@ package struct Budget: Sendable, Hashable {
 
     /// Whether it can be told without the model's name that this budget applies, and to which ledger.
     package var needsModel: Bool { !match.model.isAny || scope.contains(.model) }
+
+    /// Whether anything of it is counted across requests.
+    package var hasLedger: Bool { !windows.isEmpty || concurrency != nil }
 }
 
 /// A fixed window, aligned to UTC: `period` number `index` is [index x length, (index + 1) x length) of POSIX time.

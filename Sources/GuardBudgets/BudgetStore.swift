@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Where the ledgers are. The store in memory answers at once, on the caller's event loop; one behind a socket or a
 /// file answers later. Both refuse by value: an outage is an outcome, not an error (`LedgerResult.unavailable`).
 ///
@@ -48,39 +50,65 @@ package struct HoldID: Sendable, Hashable {
 
     package init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
 
-    package static func random() -> HoldID {
-        HoldID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
+    /// One that no other request has: a random half for each process, and a number.
+    package static func next() -> HoldID {
+        HoldID(high: process, low: counter.wrappingAdd(1, ordering: .relaxed).newValue)
     }
+
+    private static let process = UInt64.random(in: .min ... .max)
+    private static let counter = Atomic<UInt64>(0)
 }
 
 /// A budget's name and the values that its scope asks for, as bytes: names that only Swift's string comparison calls
 /// equal have ledgers of their own.
 package struct LedgerKey: Sendable, Hashable {
-    package let budget: String
-    package let tenant: String?
-    package let model: String?
-    private let bytes: [UInt8]
+    /// One reference, hashed once: keys are copied and looked up several times a request.
+    private final class Storage: Sendable {
+        let budget: String
+        let tenant: String?
+        let model: String?
+        let bytes: [UInt8]
+        let hash: Int
 
-    package init(budget: String, tenant: String? = nil, model: String? = nil) {
-        self.budget = budget
-        self.tenant = tenant
-        self.model = model
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(budget.utf8.count + (tenant?.utf8.count ?? 0) + (model?.utf8.count ?? 0) + 10)
-        for (tag, part) in [(UInt8(0), budget), (1, tenant), (2, model)] {
-            guard let part else { continue }
-            bytes.append(tag)
-            // The length stands before the text, so no text can look like the next part.
-            let count = UInt32(truncatingIfNeeded: part.utf8.count)
-            for shift: UInt32 in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: count >> shift)) }
-            bytes.append(contentsOf: part.utf8)
+        init(_ budget: String, _ tenant: String?, _ model: String?) {
+            self.budget = budget
+            self.tenant = tenant
+            self.model = model
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(budget.utf8.count + (tenant?.utf8.count ?? 0) + (model?.utf8.count ?? 0) + 15)
+            for (tag, part) in [(UInt8(0), budget), (1, tenant), (2, model)] {
+                guard let part else { continue }
+                bytes.append(tag)
+                // The length stands before the text, so no text can look like the next part.
+                let count = UInt32(truncatingIfNeeded: part.utf8.count)
+                for shift: UInt32 in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: count >> shift)) }
+                bytes.append(contentsOf: part.utf8)
+            }
+            var hasher = Hasher()
+            bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
+            self.hash = hasher.finalize()
+            self.bytes = bytes
         }
-        self.bytes = bytes
     }
 
-    package static func == (left: LedgerKey, right: LedgerKey) -> Bool { left.bytes == right.bytes }
+    private let storage: Storage
 
-    package func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
+    package init(budget: String, tenant: String? = nil, model: String? = nil) {
+        storage = Storage(budget, tenant, model)
+    }
+
+    package var budget: String { storage.budget }
+    package var tenant: String? { storage.tenant }
+    package var model: String? { storage.model }
+    /// Seeded for each process, as all hashes of Swift are.
+    var bytesHash: Int { storage.hash }
+
+    package static func == (left: LedgerKey, right: LedgerKey) -> Bool {
+        left.storage === right.storage
+            || (left.storage.hash == right.storage.hash && left.storage.bytes == right.storage.bytes)
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(storage.hash) }
 }
 
 /// What one budget asks of one ledger. Limits come with every call, so a reload needs no word with the store.

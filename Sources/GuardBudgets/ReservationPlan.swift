@@ -1,4 +1,4 @@
-package import GuardCore
+internal import GuardCore
 
 /// What a request wants to generate, as its endpoint was parsed and counted.
 package struct Generation: Sendable, Hashable {

@@ -14,9 +14,10 @@ package enum MatchOutcome: Sendable, Hashable {
     /// The leftmost match at or after the start offset, never empty. Its groups: `MatchScratch.capture(_:)`.
     case match(ByteRange)
     /// Only with `.partialHard`: a match may begin at `start`, none begins at or after the start offset and before
-    /// it. `start` may be the end of the subject where the pattern looks behind.
+    /// it. There is at least one byte of it: `start` is before the end of the subject.
     case partial(start: Int)
-    /// No match begins at or after the start offset. With `.partialHard`: nor can text that follows make one.
+    /// No match begins at or after the start offset. With `.partialHard`: nor can text that follows make one that
+    /// begins before the subject's end.
     case none
     /// The search gave up. Never a clean scan.
     case failed(MatchFailure)

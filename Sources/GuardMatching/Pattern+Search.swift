@@ -42,6 +42,10 @@ extension Pattern {
     ) -> MatchOutcome {
         guard from >= 0, from <= subject.count else { return .none }
         var from = from
+        // The engine's search for line starts never stops between CR and LF, unless it begins there.
+        if isLineSearched, from > 0, from < subject.count, subject[from] == 0x0A, subject[from - 1] == 0x0D {
+            from += 1
+        }
         // The engine skips faster, but does not where a callout forbids its start optimisations.
         if isValidated, startBytes != .all {
             guard let start = startBytes.firstIndex(in: subject, from: from) else { return .none }
@@ -49,8 +53,10 @@ extension Pattern {
         }
         while true {
             let outcome = run(subject, from, mode, &scratch)
-            guard case .partial(let start) = outcome, start < subject.count, !startBytes.contains(subject[start])
-            else { return outcome }
+            guard case .partial(let start) = outcome else { return outcome }
+            // A match that would begin with text to come; the engines differ in whether they report it.
+            guard start < subject.count else { return .none }
+            guard !startBytes.contains(subject[start]) else { return outcome }
             guard let next = startBytes.firstIndex(in: subject, from: start) else { return .none }
             from = next
         }

@@ -48,6 +48,8 @@ package final class Pattern: @unchecked Sendable {
     package let usesJIT: Bool
 
     let code: OpaquePointer
+    /// Begins with a multiline `^` or with `.*`: the engine tries line starts only.
+    let isLineSearched: Bool
 
     /// Compiles `source`. `validated`: every candidate is offered to the validator given to `firstMatch`, and where
     /// that refuses, matching backtracks to the other ends of this start and then to later starts.
@@ -104,6 +106,9 @@ package final class Pattern: @unchecked Sendable {
         captureCount = Int(Self.info(code, UInt32(PCRE2_INFO_CAPTURECOUNT)))
         captureNames = Self.names(code)
         isAnchored = Self.info(code, UInt32(PCRE2_INFO_ALLOPTIONS)) & PCRE2_ANCHORED != 0
+        isLineSearched =
+            Self.info(code, UInt32(PCRE2_INFO_FIRSTCODETYPE)) == 2
+            && Self.info(code, UInt32(PCRE2_INFO_ALLOPTIONS)) & PCRE2_NO_START_OPTIMIZE == 0
         usesJIT = options.jit && pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD) == 0
             && Self.jitSize(code) > 0
     }
@@ -124,7 +129,10 @@ package final class Pattern: @unchecked Sendable {
     private static func compile(
         _ source: [UInt8], _ options: PatternOptions, extra: UInt32
     ) throws(PatternError) -> OpaquePointer {
-        var flags = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | extra
+        // By default a multiline `^` looks whether it stands at the very end of the subject and fails there without
+        // reporting a partial match: `(?m)foo\n^bar` would let `foo` go. ALT_CIRCUMFLEX takes the look away: `^` holds
+        // behind every newline, the last one too.
+        var flags = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_ALT_CIRCUMFLEX | extra
         if options.caseless { flags |= PCRE2_CASELESS }
         if options.multiline { flags |= PCRE2_MULTILINE }
         if options.dotMatchesNewline { flags |= PCRE2_DOTALL }

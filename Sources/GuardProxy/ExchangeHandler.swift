@@ -1,3 +1,4 @@
+import GuardBudgets
 import GuardPolicy
 import NIOCore
 import NIOHTTP1
@@ -25,7 +26,8 @@ final class ExchangeHandler: ChannelInboundHandler {
     private var exchange: Exchange?
     private var requestHead: HTTPRequestHead?
     private var body = RequestBody()
-    private var gate: Exchange.Gate = .judge
+    /// `nil` while a remote store is asked.
+    private var gate: Exchange.Gate?
     private var upstreamRequest: (head: HTTPRequestHead, body: ByteBuffer?)?
     private var upstream: UpstreamConnection?
     private var answer = AnswerInFlight()
@@ -124,11 +126,36 @@ final class ExchangeHandler: ChannelInboundHandler {
         if let failure = body.start(head: head, limit: shared.options.bodyBytesMax) {
             return refuse(exchange.refuse(failure))
         }
-        gate = exchange.open()
+        gate = nil
+        resolve(exchange.open(), of: exchange) { $0.opened($1) }
+    }
+
+    private func opened(_ gate: Exchange.Gate) {
+        self.gate = gate
         if case .refuse(let response) = gate { return refuse(response) }
-        if head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+        guard let requestHead else { return }
+        if machine.state == .judging { return judge() }
+        if requestHead.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
             context?.writeAndFlush(
                 wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+        }
+    }
+
+    /// Goes on with what the engine answers: at once, or when a remote store has.
+    private func resolve<Value: Sendable>(
+        _ answer: StoreAnswer<Value>, of exchange: Exchange, _ next: @escaping @Sendable (ExchangeHandler, Value) -> Void
+    ) {
+        switch answer {
+        case .now(let value): next(self, value)
+        case .later(let wait):
+            let handler = NIOLoopBound(self, eventLoop: pool.eventLoop)
+            Task {
+                let value = await wait()
+                handler.eventLoop.execute {
+                    guard handler.value.exchange === exchange else { return }
+                    next(handler.value, value)
+                }
+            }
         }
     }
 
@@ -149,7 +176,7 @@ final class ExchangeHandler: ChannelInboundHandler {
 
     private func judge() {
         timer.clear()
-        guard let exchange, let context else { return }
+        guard let exchange, let context, let gate else { return }
         if let failure = body.finish() { return refuse(exchange.refuse(failure)) }
         let bytes = body.take()
         guard case .judge = gate else {
@@ -157,19 +184,18 @@ final class ExchangeHandler: ChannelInboundHandler {
             return
         }
         if bytes.count <= shared.options.inlineBodyBytesMax {
-            return admitted(exchange.admit(body: bytes))
+            return resolve(exchange.admit(body: bytes), of: exchange) { $0.admitted($1) }
         }
         // A large prompt is counted and judged on a thread, so that the other connections of this loop go on. Nothing
         // touches the exchange until the result is back on the loop.
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let moved = UnsafeTransfer(exchange)
-        shared.threads.runIfActive(eventLoop: context.eventLoop) { moved.value.admit(body: bytes) }
+        shared.threads.runIfActive(eventLoop: context.eventLoop) { exchange.admit(body: bytes) }
             .whenComplete { result in
                 let handler = handler.value
-                guard handler.exchange === moved.value, handler.machine.state == .judging else { return }
+                guard handler.exchange === exchange, handler.machine.state == .judging else { return }
                 switch result {
-                case .success(let admission): handler.admitted(admission)
-                case .failure: handler.refuse(moved.value.refuse(.draining))
+                case .success(let answer): handler.resolve(answer, of: exchange) { $0.admitted($1) }
+                case .failure: handler.refuse(exchange.refuse(.draining))
                 }
             }
     }

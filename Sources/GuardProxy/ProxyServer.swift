@@ -64,14 +64,6 @@ final class OpenConnections: Sendable {
     }
 }
 
-/// Hands a value to one other thread and back.
-///
-/// Safe because the giver does not touch the value until the result of the work has come back to its event loop.
-struct UnsafeTransfer<Value>: @unchecked Sendable {
-    let value: Value
-    init(_ value: Value) { self.value = value }
-}
-
 /// The data plane as a service: binds, serves until graceful shutdown, drains.
 package final class ProxyServer: Service {
     private let shared: ProxyShared

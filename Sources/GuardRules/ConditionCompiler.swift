@@ -1,0 +1,220 @@
+internal import GuardCore
+internal import GuardMatching
+internal import GuardYAML
+
+/// `match:` of a rule to detectors: leaves `pcre` and `words`, nodes `any`, nested as deep as the file may be.
+struct ConditionCompiler {
+    let problems: YAMLProblems
+    let view: TextView
+    let isOnOutput: Bool
+    private(set) var detectors: [Detector] = []
+
+    private static let known = ["pcre", "words", "any"]
+    private static let later = ["all", "not", "near", "json", "tokens", "classify"]
+    private static let laterValidators = ["base58check", "jwt", "json-schema"]
+
+    init(problems: YAMLProblems, view: TextView, isOnOutput: Bool) {
+        self.problems = problems
+        self.view = view
+        self.isOnOutput = isOnOutput
+    }
+
+    mutating func add(_ reader: YAMLReader) {
+        guard let map = reader.mapping(keys: Self.known + Self.later + ["validate", "context"]) else { return }
+        for key in Self.later + ["context"] where map[key] != nil {
+            map.report(key: key, "'\(key)' is not in this version; known here: \(Self.known.joined(separator: ", "))")
+        }
+        let conditions = map.entries.map(\.key).filter { Self.known.contains($0) || Self.later.contains($0) }
+        guard let condition = conditions.first else {
+            reader.report("names no condition; one of \(Self.known.joined(separator: ", ")) is needed")
+            return
+        }
+        guard conditions.count == 1 else {
+            map.report(
+                key: conditions[1],
+                "'\(condition)' is the condition here already; put several into a list below 'any'")
+            return
+        }
+        if condition != "pcre", map["validate"] != nil {
+            map.report(key: "validate", "'validate' belongs beside 'pcre'")
+        }
+        switch condition {
+        case "pcre": if let pcre = map["pcre"] { addPattern(pcre, validate: map["validate"]) }
+        case "words": if let words = map["words"] { addWords(words) }
+        case "any":
+            guard let items = map["any"]?.items() else { return }
+            if items.isEmpty { map["any"]?.report("an empty list never matches") }
+            for item in items { add(item) }
+        default: break
+        }
+    }
+
+    // MARK: pcre
+
+    private mutating func addPattern(_ reader: YAMLReader, validate: YAMLReader?) {
+        let validator = validate.flatMap(self.validator)
+        guard let source = reader.nonEmptyString() else { return }
+        var rewritten = source
+        let pattern: Pattern
+        do {
+            if view == .folded {
+                rewritten = try FoldedPattern.rewrite(source)
+                if rewritten != source {
+                    // Compiled as written first, so that a problem's place is one of the file's text.
+                    var options = PatternOptions(caseless: true)
+                    options.jit = false
+                    _ = try Pattern(source, options: options)
+                }
+            }
+            pattern = try Pattern(
+                rewritten, options: PatternOptions(caseless: view == .folded), validated: validator != nil)
+        } catch let error as PatternError {
+            reader.report(atScalar: error.offset, "broken pattern: \(error.message)")
+            return
+        } catch let error as FoldedPattern.Problem {
+            reader.report(atScalar: error.offset, error.message)
+            return
+        } catch {
+            reader.report("broken pattern")
+            return
+        }
+        if isOnOutput {
+            if pattern.usesBackslashG { reader.report("'\\G' does not load on output: it asks where a search began") }
+            if pattern.usesBackslashK { reader.report("'\\K' does not load on output: what it leaves out has been sent") }
+            if pattern.usesSearchVerbs {
+                reader.report(
+                    "(*COMMIT), (*PRUNE), (*SKIP) and (*THEN) do not load on output: they ask where a search began")
+            }
+        }
+        if case .entropy(_, let group)? = validator, group > pattern.captureCount {
+            validate?.report("the pattern has no group \(group)")
+        }
+        add(pattern, validator, rewritten)
+    }
+
+    private mutating func add(_ pattern: Pattern, _ validator: Validator?, _ source: String) {
+        detectors.append(
+            Detector(
+                pattern: pattern, validator: validator,
+                required: LiteralExtraction.required(source, caseless: view == .folded, isRaw: view == .raw)))
+    }
+
+    private func validator(_ reader: YAMLReader) -> Validator? {
+        guard let text = reader.nonEmptyString() else { return nil }
+        let name = text.prefix { $0 != "(" && $0 != " " }
+        switch name {
+        case "luhn" where text == "luhn": return .luhn
+        case "iban" where text == "iban": return .iban
+        case "ssn" where text == "ssn": return .ssn
+        case "nhs" where text == "nhs": return .nhs
+        case "entropy":
+            let arguments = text.dropFirst(name.count)
+            if arguments.first == "(", arguments.last == ")" {
+                let parts = arguments.dropFirst().dropLast().split(separator: ",", omittingEmptySubsequences: false)
+                    .map { part in part.filter { $0 != " " } }
+                if parts.count == 1 || parts.count == 2, let bits = Double(parts[0]), bits > 0, bits <= 8,
+                    let group = parts.count == 2 ? Int(parts[1]) : 0, group >= 0
+                {
+                    return .entropy(bits: bits, group: group)
+                }
+            }
+            reader.report("write 'entropy(bits)' or 'entropy(bits, group)', with bits above 0 and up to 8")
+            return nil
+        default: break
+        }
+        if Self.laterValidators.contains(String(name)) {
+            reader.report("'validate: \(name)' is not in this version; known here: luhn, iban, ssn, nhs, entropy(…)")
+        } else {
+            let names = ["luhn", "iban", "ssn", "nhs", "entropy"]
+            reader.report(
+                "unknown validator '\(text)'; known here: luhn, iban, ssn, nhs, entropy(…)"
+                    + LikelyMeant.suffix(String(name), among: names))
+        }
+        return nil
+    }
+
+    // MARK: words
+
+    /// PCRE2 links patterns by 16-bit offsets; lists are cut into patterns well below that.
+    private static let patternBytesMax = 12_000
+    private static let wordBytesMax = 1000
+
+    /// Whole words or phrases: no letter, mark, digit or `_` stands before or behind, and white space in a phrase
+    /// stands for one to eight characters of white space. Always caseless.
+    private mutating func addWords(_ reader: YAMLReader) {
+        guard let items = reader.items() else { return }
+        if items.isEmpty { reader.report("an empty list never matches") }
+        var alternatives: [(source: String, length: Int)] = []
+        for item in items {
+            guard let word = item.nonEmptyString() else { continue }
+            guard word.utf8.count <= Self.wordBytesMax else {
+                item.report("a word has at most \(Self.wordBytesMax) bytes")
+                continue
+            }
+            do {
+                guard let source = try alternative(word) else {
+                    item.report("holds no character that can be matched")
+                    continue
+                }
+                alternatives.append((source, word.unicodeScalars.count))
+            } catch {
+                item.report(atScalar: error.offset, error.message)
+            }
+        }
+        // Longest first: of two words that begin alike, the longer one is the match.
+        alternatives.sort { $0.length > $1.length }
+        var chunk: [String] = []
+        var bytes = 0
+        for (source, _) in alternatives {
+            if bytes + source.utf8.count > Self.patternBytesMax, !chunk.isEmpty {
+                addWords(chunk, reader)
+                (chunk, bytes) = ([], 0)
+            }
+            chunk.append(source)
+            bytes += source.utf8.count + 1
+        }
+        if !chunk.isEmpty { addWords(chunk, reader) }
+    }
+
+    private mutating func addWords(_ alternatives: [String], _ reader: YAMLReader) {
+        let source = "(?:" + alternatives.joined(separator: "|") + ")"
+        do {
+            add(try Pattern(source, options: PatternOptions(caseless: true)), nil, source)
+        } catch {
+            reader.report("the words make a pattern that does not compile: \(error.message)")
+        }
+    }
+
+    private func alternative(_ word: String) throws(FoldedPattern.Problem) -> String? {
+        var source = ""
+        var inSpace = true
+        var first: Unicode.Scalar?
+        var last: Unicode.Scalar?
+        for scalar in word.unicodeScalars {
+            if scalar.properties.isWhitespace {
+                inSpace = true
+                continue
+            }
+            if inSpace, first != nil { source += "\\s{1,8}" }
+            inSpace = false
+            if first == nil { first = scalar }
+            last = scalar
+            if scalar.isASCII, !Self.isWordPart(scalar) { source += "\\" }
+            source.unicodeScalars.append(scalar)
+        }
+        guard let first, let last else { return nil }
+        if view == .folded { source = try FoldedPattern.rewrite(source) }
+        let word = "[\\p{L}\\p{M}\\p{N}_]"
+        return (Self.isWordPart(first) ? "(?<!\(word))" : "") + source + (Self.isWordPart(last) ? "(?!\(word))" : "")
+    }
+
+    private static func isWordPart(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar == "_" { return true }
+        switch scalar.properties.generalCategory {
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .nonspacingMark,
+            .spacingMark, .enclosingMark, .decimalNumber, .letterNumber, .otherNumber:
+            return true
+        default: return false
+        }
+    }
+}

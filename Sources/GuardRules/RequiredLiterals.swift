@@ -1,0 +1,89 @@
+/// Literals of which a text must hold at least one if a pattern matches in it.
+///
+/// The seam of the literal prefilter. Today a literal is tested by all its trigrams against a sketch of the text (a set
+/// of hashed trigrams and one of bytes, made in one pass); an automaton over the literals of all rules can take its
+/// place without a rule noticing. Never a false "no": what is not understood gives no literals, and then the pattern
+/// runs.
+package struct RequiredLiterals: Sendable, Hashable {
+    /// Lower-case ASCII. Empty: nothing is known.
+    package let any: [[UInt8]]
+    /// Slots of the sketch, those of one literal after the other: the text holds the literal only if it holds all.
+    private let probes: [UInt16]
+    /// End in `probes` of each literal's slots.
+    private let ends: [Int]
+
+    package static let unknown = RequiredLiterals(any: [], avoiding: [])
+
+    /// - Parameter avoiding: letters that a caseless match may find in other than ASCII form (`s` as U+017F, `k` as
+    ///   U+212A, in raw text); what holds one of them proves nothing.
+    init(any literals: [[UInt8]], avoiding: Set<UInt8>) {
+        var probes: [UInt16] = []
+        var ends: [Int] = []
+        for literal in literals {
+            let before = probes.count
+            for start in literal.indices.dropLast(2) {
+                let (first, second, third) = (literal[start], literal[start + 1], literal[start + 2])
+                guard !avoiding.contains(first), !avoiding.contains(second), !avoiding.contains(third) else { continue }
+                probes.append(TextSketch.slot(first, second, third))
+            }
+            if probes.count == before {
+                for byte in literal where !avoiding.contains(byte) { probes.append(TextSketch.slot(byte)) }
+            }
+            guard probes.count > before else {
+                (any, self.probes, self.ends) = ([], [], [])
+                return
+            }
+            ends.append(probes.count)
+        }
+        (any, self.probes, self.ends) = (literals, probes, ends)
+    }
+
+    package func mayOccur(in sketch: borrowing TextSketch) -> Bool {
+        if ends.isEmpty { return true }
+        var index = 0
+        for end in ends {
+            var isPossible = true
+            while index < end, isPossible {
+                isPossible = sketch.contains(probes[index])
+                index += 1
+            }
+            if isPossible { return true }
+            index = end
+        }
+        return false
+    }
+}
+
+/// Which trigrams and bytes a text holds, ASCII case folded: 32,768 hash slots and 256 of bytes.
+package struct TextSketch: ~Copyable {
+    private var words = [UInt64](repeating: 0, count: 516)
+
+    package init() {}
+
+    static func slot(_ first: UInt8, _ second: UInt8, _ third: UInt8) -> UInt16 {
+        let value = UInt32(first) << 16 | UInt32(second) << 8 | UInt32(third)
+        return UInt16(truncatingIfNeeded: (value &* 0x9E37_79B1) >> 17)
+    }
+
+    static func slot(_ byte: UInt8) -> UInt16 { 32_768 + UInt16(byte) }
+
+    /// Makes this the sketch of `text`.
+    package mutating func reset(to text: Span<UInt8>) {
+        words.withUnsafeMutableBufferPointer { words in
+            words.update(repeating: 0)
+            var window: UInt32 = 0
+            for index in 0..<text.count {
+                let byte = text[index]
+                let lower = byte &+ ((byte &- 0x41) < 26 ? 0x20 : 0)
+                words[512 + Int(lower >> 6)] |= 1 << UInt64(lower & 63)
+                window = (window << 8 | UInt32(lower)) & 0xFF_FFFF
+                let slot = Int((window &* 0x9E37_79B1) >> 17)
+                words[slot >> 6] |= 1 << UInt64(slot & 63)
+            }
+        }
+    }
+
+    func contains(_ slot: UInt16) -> Bool {
+        words[Int(slot) >> 6] & (1 << UInt64(slot & 63)) != 0
+    }
+}

@@ -1,0 +1,94 @@
+internal import Crypto
+package import GuardCore
+
+/// A set of rule files, checked and compiled as one: the policy. Immutable; a reload makes a new one.
+package final class RuleBundle: Sendable {
+    /// Sorted by id.
+    package let rules: [CompiledRule]
+    /// SHA-256 over the sorted (path, content) of what was loaded, in lower-case hexadecimal: `policy.hash` of records.
+    package let hash: String
+    /// The first 12 digits of `hash`, for people.
+    package var version: String { String(hash.prefix(12)) }
+    /// What was odd but no error.
+    package let warnings: [Diagnostic]
+    /// Paths of the rule files, relative to the bundle's folder, sorted.
+    package let files: [String]
+
+    let inputSelection: RuleSelection
+    let outputSelection: RuleSelection
+    package let hasConditions: Bool
+
+    /// One file of a bundle in memory.
+    package struct File: Sendable {
+        /// Relative to the bundle's folder, `/` between names.
+        package var path: String
+        package var content: [UInt8]
+        /// How messages name the file; not part of the bundle's identity.
+        package var shownAs: String
+
+        package init(path: String, content: [UInt8], shownAs: String? = nil) {
+            self.path = path
+            self.content = content
+            self.shownAs = shownAs ?? path
+        }
+    }
+
+    /// A bundle without rules.
+    package static let empty = RuleBundle(rules: [], files: [], warnings: [])
+
+    /// Compiles rule files held in memory.
+    ///
+    /// - Throws: every problem of every file in one run.
+    package convenience init(files: [File]) throws(Diagnostics) {
+        let sorted = files.sorted { Array($0.path.utf8).lexicographicallyPrecedes(Array($1.path.utf8)) }
+        let compiler = RuleCompiler()
+        for file in sorted { compiler.add(file) }
+        let (rules, warnings) = try compiler.finish()
+        self.init(rules: rules, files: sorted, warnings: warnings)
+    }
+
+    /// Loads a folder: every `*.yaml` and `*.yml` below it but dot names and `tests/`. `BundleReader` says how links
+    /// and sizes are treated.
+    package static func load(directory: String, limits: BundleLimits = BundleLimits()) throws(Diagnostics) -> RuleBundle
+    {
+        try RuleBundle(files: try BundleReader(limits: limits).ruleFiles(directory))
+    }
+
+    private init(rules: [CompiledRule], files: [File], warnings: [Diagnostic]) {
+        self.rules = rules
+        self.warnings = warnings
+        self.files = files.map(\.path)
+        hash = Self.hash(files)
+        inputSelection = RuleSelection(phase: .input, rules: rules)
+        outputSelection = RuleSelection(phase: .output, rules: rules)
+        hasConditions = rules.contains { !$0.when.isAlways }
+    }
+
+    package func rule(_ id: RuleID) -> CompiledRule? {
+        var low = 0
+        var high = rules.count
+        while low < high {
+            let middle = (low + high) / 2
+            if rules[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low < rules.count && rules[low].id == id ? rules[low] : nil
+    }
+
+    /// Lengths go in before path and content, so that no other division of the same bytes gives the same hash.
+    private static func hash(_ files: [File]) -> String {
+        var sha = SHA256()
+        for file in files {
+            for part in [Array(file.path.utf8), file.content] {
+                withUnsafeBytes(of: UInt64(part.count).bigEndian) { sha.update(bufferPointer: $0) }
+                sha.update(data: part)
+            }
+        }
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        for byte in sha.finalize() {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,169 @@
+import GuardCore
+import GuardMatching
+
+/// Running the patterns.
+extension ChannelInspector {
+    enum Group { case holding, reporting }
+
+    /// A match of a rule that blocks.
+    struct BlockMatch {
+        var entry: Int
+        /// Index in the bundle.
+        var rule: Int
+        var range: ByteRange
+    }
+
+    /// Searches with the entries of `group` from where they are (their open start, or `front`) to character boundary
+    /// `end` (raw), records what is decided, and moves the group's front there.
+    mutating func search(
+        _ group: Group, from front: Front, to end: Int, mode: MatchMode, _ update: inout ChannelUpdate,
+        _ scratch: inout MatchScratch
+    ) -> [BlockMatch] {
+        let members = group == .holding ? plan.holding : plan.reporting
+        let reached = Front(raw: end, folded: plan.hasFolded ? text.foldedEnd(ofRawPrefix: end) : 0)
+        // At the end of the channel only an open start can become a match: a search that ended without one has proven
+        // that no text that follows, so neither none, makes a match of what was searched.
+        if mode == .partialHard { addStarts(from: front, to: reached) } else { clearCandidates() }
+        for word in candidates.indices {
+            candidates[word] = (candidates[word] | open[word]) & members[word] & selection.bits[word]
+        }
+        var blocked: [BlockMatch] = []
+        for word in candidates.indices {
+            var bits = candidates[word]
+            while bits != 0 {
+                let entry = word * 64 + bits.trailingZeroBitCount
+                bits &= bits - 1
+                if let match = run(entry, from: front, to: reached, mode, &update, &scratch) { blocked.append(match) }
+            }
+        }
+        if group == .holding { holding = reached } else { reporting = reached }
+        return blocked
+    }
+
+    private mutating func clearCandidates() {
+        for word in candidates.indices { candidates[word] = 0 }
+    }
+
+    /// The entries that may begin a match in the text between two fronts.
+    private mutating func addStarts(from front: Front, to end: Front) {
+        clearCandidates()
+        let words = plan.words
+        if plan.hasRaw {
+            for index in (front.raw - text.rawBase)..<max(front.raw - text.rawBase, end.raw - text.rawBase) {
+                let row = Int(text.raw[index]) * words
+                for word in 0..<words { candidates[word] |= plan.rawStarts[row + word] }
+            }
+        }
+        if plan.hasFolded {
+            for index in (front.folded - text.foldedBase)..<max(
+                front.folded - text.foldedBase, end.folded - text.foldedBase)
+            {
+                let row = Int(text.folded[index]) * words
+                for word in 0..<words { candidates[word] |= plan.foldedStarts[row + word] }
+            }
+        }
+    }
+
+    /// Runs one entry. Returns the first match of a rule that blocks; it is the last thing that entry has to tell.
+    private mutating func run(
+        _ index: Int, from front: Front, to end: Front, _ mode: MatchMode, _ update: inout ChannelUpdate,
+        _ scratch: inout MatchScratch
+    ) -> BlockMatch? {
+        let entry = plan.entries[index]
+        let base = entry.isFolded ? text.foldedBase : text.rawBase
+        let viewEnd = (entry.isFolded ? end.folded : end.raw) - base
+        let isOpen = open[index / 64] & (1 << UInt64(index % 64)) != 0
+        var from = (isOpen ? next[index] : entry.isFolded ? front.folded : front.raw) - base
+        close(index)
+        while from < viewEnd {
+            switch find(entry, from, viewEnd, mode, &scratch) {
+            case .none: return nil
+            case .failed(let failure):
+                update.failures.append(
+                    StreamFailure(
+                        reason: .match(failure), rule: plan.rules[entry.rule].rule,
+                        offset: rawOffset(entry, from + base)))
+                return nil
+            case .partial(let start):
+                if start < viewEnd {
+                    next[index] = start + base
+                    open[index / 64] |= 1 << UInt64(index % 64)
+                }
+                return nil
+            case .match(let range):
+                let absolute = (range.lowerBound + base)..<(range.upperBound + base)
+                let raw = entry.isFolded ? text.rawRange(ofFolded: absolute) : absolute
+                let rule = plan.rules[entry.rule]
+                update.findings.append(StreamMatch(rule: rule.rule, range: raw))
+                if rule.effect == .block { return BlockMatch(entry: index, rule: rule.rule, range: raw) }
+                if rule.effect == .mask {
+                    let mask = maskText(rule, entry, range, viewEnd, scratch)
+                    insert(PendingMask(range: raw, rule: rule.rule, text: mask))
+                }
+                from = range.upperBound
+            }
+        }
+        return nil
+    }
+
+    private func rawOffset(_ entry: StreamPlan.Entry, _ offset: Int) -> Int {
+        entry.isFolded ? text.rawStart(ofFolded: offset) : offset
+    }
+
+    private func maskText(
+        _ rule: StreamRule, _ entry: StreamPlan.Entry, _ range: ByteRange, _ viewEnd: Int,
+        _ scratch: borrowing MatchScratch
+    ) -> [UInt8] {
+        guard let mask = rule.maskText else { return [] }
+        // A closure cannot capture the borrowed scratch.
+        let captures = scratch.captures
+        let capture = { (index: Int) in captures.indices.contains(index) ? captures[index] : nil }
+        if entry.isFolded { return mask(text.folded.span.extracting(0..<viewEnd), range, capture) }
+        return mask(text.raw.span.extracting(0..<viewEnd), range, capture)
+    }
+
+    private func find(
+        _ entry: StreamPlan.Entry, _ from: Int, _ viewEnd: Int, _ mode: MatchMode, _ scratch: inout MatchScratch
+    ) -> MatchOutcome {
+        let subject =
+            entry.isFolded
+            ? text.folded.span.extracting(0..<viewEnd) : text.raw.span.extracting(0..<viewEnd)
+        guard let validate = entry.validate else {
+            return entry.pattern.firstMatch(in: subject, from: from, mode: mode, scratch: &scratch)
+        }
+        return subject.withUnsafeBufferPointer { buffer in
+            // The closure may not capture a span; the buffer lives as long as the call.
+            entry.pattern.firstMatch(in: subject, from: from, mode: mode, scratch: &scratch) { validate(buffer, $0) }
+        }
+    }
+
+    /// Length of the shortest prefix, longer than `front` and at most `end`, at which one of `entries` has a match. The
+    /// state before the step is in `savedOpen` and `savedNext`. A final match stays one when text follows, so the
+    /// prefixes can be bisected.
+    func shortestProof(of entries: [Int], after front: Front, until end: Int, _ scratch: inout MatchScratch) -> Int {
+        var best = end
+        for index in entries {
+            let entry = plan.entries[index]
+            let base = entry.isFolded ? text.foldedBase : text.rawBase
+            let wasOpen = savedOpen[index / 64] & (1 << UInt64(index % 64)) != 0
+            let from = (wasOpen ? savedNext[index] : entry.isFolded ? front.folded : front.raw) - base
+            // Not proven at `low`, proven at `best` or not better than it.
+            var low = front.raw
+            while true {
+                var middle = text.boundary(atOrAfter: low + (best - low) / 2)
+                if middle <= low { middle = text.boundary(atOrAfter: low + 1) }
+                if middle >= best { middle = text.boundary(atOrAfter: low + 1) }
+                guard middle < best else {
+                    break
+                }
+                let viewEnd = (entry.isFolded ? text.foldedEnd(ofRawPrefix: middle) : middle) - base
+                if from < viewEnd, case .match = find(entry, from, viewEnd, .partialHard, &scratch) {
+                    best = middle
+                } else {
+                    low = middle
+                }
+            }
+        }
+        return best
+    }
+}

@@ -1,0 +1,338 @@
+package import GuardCore
+package import GuardMatching
+
+/// Judges one channel of a streamed answer while its text arrives (DESIGN section 4 "Streams").
+///
+/// The semantics are those of a slow oracle: after every byte, match every rule on the whole text so far, with
+/// PARTIAL_HARD until the channel ends. A rule's matches are final as soon as they are found (nothing that follows can
+/// change them); the earliest start that may still become a match is the rule's *open start*. Text before all open
+/// starts of the rules that mask or block is released; an edit leaves as soon as no open start lies inside of it, so
+/// its union can no longer grow. A block is proven by the shortest prefix at which its rule's first match is final.
+///
+/// What this does faster, without changing any of that:
+/// - a detector without an open start runs only if one of the new bytes may begin a match (`StreamPlan`'s table), and
+///   from that byte; others run from their open start. Text before is kept only as far as patterns look behind.
+/// - *Release timing.* New text is scanned at once while at most `alwaysScannedBytes` are held; beyond, it waits until
+///   what is held has grown by a quarter (or the channel ends). All holding rules wait together, so the result is that
+///   of the same text arriving in larger pieces, and that does not depend on the cuts: when a late scan finds a block,
+///   the shortest proving prefix is searched for and the channel is put to its state at that prefix.
+/// - Rules that only report hold nothing and wait on a schedule of their own.
+package struct ChannelInspector: Sendable {
+    /// Held text up to this length is scanned again at every event.
+    package static let alwaysScannedBytes = 1024
+
+    package let plan: StreamPlan
+    let selection: StreamPlan.Selection
+    var text: ChannelText
+
+    /// By entry: where its next search begins, an absolute offset in its view. Valid where `open` has its bit.
+    var next: [Int]
+    /// Entries with an open start.
+    var open: [UInt64]
+    /// `next` and `open` before the step that is being made.
+    var savedNext: [Int]
+    var savedOpen: [UInt64]
+    /// Entries to run in the search that is being made.
+    var candidates: [UInt64]
+    /// Up to where the rules that hold have searched.
+    var holding: Front
+    /// Up to where the rules that report have searched: never further than `holding`.
+    var reporting: Front
+    /// Matches of masks that no edit has taken up yet, in the order of `RuleBundle.selectEdits`.
+    var masks: [PendingMask] = []
+    /// Smallest open start of the rules that hold, edits that are not final included; raw.
+    package private(set) var releasableEnd = 0
+    /// What `releasableEnd` was when the holding rules searched last.
+    private var heldAtScan = 0
+    /// Smallest open start of the rules that report; raw.
+    private var reportHeldAtScan = 0
+    package private(set) var isFinished = false
+    package private(set) var isBlocked = false
+    private var isBroken = false
+
+    struct Front: Sendable {
+        var raw = 0
+        var folded = 0
+    }
+
+    struct PendingMask: Sendable {
+        var range: ByteRange
+        var rule: Int
+        var text: [UInt8]
+    }
+
+    package init(plan: StreamPlan, selection: StreamPlan.Selection) {
+        self.plan = plan
+        self.selection = selection
+        text = ChannelText(folds: plan.hasFolded)
+        next = [Int](repeating: 0, count: plan.entries.count)
+        open = [UInt64](repeating: 0, count: plan.words)
+        savedNext = next
+        savedOpen = open
+        candidates = open
+        holding = Front()
+        reporting = Front()
+    }
+
+    package init(plan: StreamPlan) { self.init(plan: plan, selection: plan.all) }
+
+    /// Bytes that arrived and may not leave.
+    package var heldBytes: Int { text.rawEnd - releasableEnd }
+
+    /// Bytes of the channel so far.
+    package var length: Int { text.rawEnd }
+
+    /// The channel's bytes in `range`, which lies at or behind the `releasableEnd` before the last call: read them
+    /// before the next `append`.
+    package func bytes(in range: ByteRange) -> ArraySlice<UInt8> { text.bytes(range) }
+
+    /// Takes the next piece of text, cut anywhere.
+    package mutating func append(_ bytes: Span<UInt8>, scratch: inout MatchScratch) -> ChannelUpdate {
+        var update = ChannelUpdate()
+        guard !isFinished, !isBlocked, !isBroken else {
+            update.releasableEnd = releasableEnd
+            return update
+        }
+        discard()
+        if let offset = text.append(bytes) { fail(at: offset, &update) }
+        advance(final: false, &update, &scratch)
+        update.releasableEnd = releasableEnd
+        return update
+    }
+
+    /// The channel ends here: what is open is decided by one run without PARTIAL_HARD.
+    package mutating func finish(scratch: inout MatchScratch) -> ChannelUpdate {
+        var update = ChannelUpdate()
+        guard !isFinished, !isBlocked else {
+            update.releasableEnd = releasableEnd
+            return update
+        }
+        if !isBroken, text.end < text.rawEnd { fail(at: text.end, &update) }
+        advance(final: true, &update, &scratch)
+        if !isBlocked { complete(&update, &scratch) }
+        isFinished = true
+        update.releasableEnd = releasableEnd
+        return update
+    }
+
+    /// Text that is not UTF-8 is not judged; the caller's failure mode decides, and unjudged text never counts as held.
+    private mutating func fail(at offset: Int, _ update: inout ChannelUpdate) {
+        isBroken = true
+        update.failures.append(StreamFailure(reason: .invalidText, rule: nil, offset: offset))
+    }
+
+    private mutating func discard() {
+        var raw = min(releasableEnd, reporting.raw)
+        var folded = min(holding.folded, reporting.folded)
+        forEachBit(in: open) { entry in
+            if plan.entries[entry].isFolded {
+                folded = min(folded, next[entry])
+            } else {
+                raw = min(raw, next[entry])
+            }
+        }
+        text.discard(
+            rawBefore: raw, lookbehind: plan.rawLookbehind, foldedBefore: folded,
+            foldedLookbehind: plan.foldedLookbehind)
+    }
+
+    // MARK: steps
+
+    /// Searches as far as the text goes, in steps that end where a hold first exceeds `holdBytes`: so that what happens
+    /// then does not depend on the cuts either.
+    private mutating func advance(final: Bool, _ update: inout ChannelUpdate, _ scratch: inout MatchScratch) {
+        while holding.raw < text.end, !isBlocked {
+            let held = text.end - releasableEnd
+            if !final, held > Self.alwaysScannedBytes, held < heldAtScan + heldAtScan / 4,
+                held <= plan.holdBytes
+            {
+                break
+            }
+            let limit = text.boundary(atOrAfter: max(releasableEnd + plan.holdBytes + 1, holding.raw + 1))
+            step(to: min(text.end, limit), &update, &scratch)
+            heldAtScan = holding.raw - releasableEnd
+        }
+        report(final: final, &update, &scratch)
+    }
+
+    /// One step of the rules that hold, to character boundary `end`.
+    private mutating func step(to end: Int, _ update: inout ChannelUpdate, _ scratch: inout MatchScratch) {
+        let front = holding
+        let savedMasks = masks
+        let findingCount = update.findings.count
+        let failureCount = update.failures.count
+        for word in open.indices { savedOpen[word] = open[word] }
+        forEachBit(in: open) { savedNext[$0] = next[$0] }
+
+        var blocked = search(.holding, from: front, to: end, mode: .partialHard, &update, &scratch)
+        if !blocked.isEmpty {
+            // The shortest prefix that proves a block, and the state there.
+            let proof = shortestProof(of: blocked.map(\.entry), after: front, until: end, &scratch)
+            if proof < end {
+                forEachBit(in: savedOpen) { next[$0] = savedNext[$0] }
+                for word in open.indices { open[word] = savedOpen[word] }
+                masks = savedMasks
+                update.findings.removeSubrange(findingCount...)
+                update.failures.removeSubrange(failureCount...)
+                holding = front
+                blocked = search(.holding, from: front, to: proof, mode: .partialHard, &update, &scratch)
+            }
+            settle(bound: blocked.map(\.range.lowerBound).min(), &update)
+            block(.match, blocked.map(\.rule), &update)
+            return
+        }
+        settle(bound: nil, &update)
+        if holding.raw - releasableEnd > plan.holdBytes { overflow(&update) }
+    }
+
+    /// What the channel's end decides.
+    private mutating func complete(_ update: inout ChannelUpdate, _ scratch: inout MatchScratch) {
+        let front = holding
+        let blocked = search(.holding, from: front, to: text.end, mode: .complete, &update, &scratch)
+        settle(bound: blocked.map(\.range.lowerBound).min(), &update)
+        if !blocked.isEmpty { block(.match, blocked.map(\.rule), &update) }
+        let reportFront = reporting
+        _ = search(
+            .reporting, from: reportFront, to: isBlocked ? holding.raw : text.end, mode: .complete,
+            &update, &scratch)
+    }
+
+    /// The rules that report follow, in steps of their own: nothing is held for them, so nothing but `holdBytes` bounds
+    /// what they keep.
+    private mutating func report(final: Bool, _ update: inout ChannelUpdate, _ scratch: inout MatchScratch) {
+        while reporting.raw < holding.raw {
+            let start = reportHeldStart()
+            let held = holding.raw - start
+            if !final, !isBlocked, held > Self.alwaysScannedBytes, held < reportHeldAtScan + reportHeldAtScan / 4,
+                held <= plan.holdBytes
+            {
+                return
+            }
+            let limit = text.boundary(atOrAfter: max(start + plan.holdBytes + 1, reporting.raw + 1))
+            let front = reporting
+            _ = search(
+                .reporting, from: front, to: min(holding.raw, limit), mode: .partialHard, &update, &scratch)
+            dropLongReports(&update)
+            reportHeldAtScan = reporting.raw - reportHeldStart()
+        }
+    }
+
+    private mutating func dropLongReports(_ update: inout ChannelUpdate) {
+        let start = reportHeldStart()
+        guard reporting.raw - start > plan.holdBytes else { return }
+        forEachBit(in: open) { entry in
+            guard !plan.holds(entry), rawStart(entry) == start else { return }
+            close(entry)
+            update.failures.append(
+                StreamFailure(
+                    reason: .openMatchDropped, rule: plan.rules[plan.entries[entry].rule].rule, offset: start))
+        }
+    }
+
+    /// Smallest open start of the rules that report, or where they are.
+    private func reportHeldStart() -> Int {
+        var start = reporting.raw
+        forEachBit(in: open) { entry in
+            if !plan.holds(entry) { start = min(start, rawStart(entry)) }
+        }
+        return start
+    }
+
+    private mutating func block(_ cause: StreamBlock.Cause, _ rules: [Int], _ update: inout ChannelUpdate) {
+        isBlocked = true
+        update.block = StreamBlock(cause: cause, provenAt: holding.raw, rules: Array(Set(rules)).sorted())
+    }
+
+    /// A hold is longer than `holdBytes`: the rules whose open starts cause it act as they say.
+    private mutating func overflow(_ update: inout ChannelUpdate) {
+        while holding.raw - releasableEnd > plan.holdBytes {
+            var culprits: [Int] = []
+            // An edit that cannot become final is held by whatever is open inside of it.
+            let reach = unionEnd(from: releasableEnd)
+            forEachBit(in: open) { entry in
+                guard plan.holds(entry) else { return }
+                let start = rawStart(entry)
+                if start <= releasableEnd || start < reach { culprits.append(entry) }
+            }
+            let blocking = culprits.map { plan.rules[plan.entries[$0].rule] }.filter { $0.onHoldOverflow == .block }
+            if culprits.isEmpty || !blocking.isEmpty {
+                block(.holdOverflow, blocking.map(\.rule), &update)
+                return
+            }
+            for entry in culprits { close(entry) }
+            update.leaked = true
+            settle(bound: nil, &update)
+        }
+    }
+
+    // MARK: edits
+
+    /// Moves `releasableEnd` to the smallest open start (and `bound`), keeps it out of edits, and takes up the edits
+    /// that it has passed.
+    private mutating func settle(bound: Int?, _ update: inout ChannelUpdate) {
+        var end = min(holding.raw, bound ?? Int.max)
+        forEachBit(in: open) { entry in
+            if plan.holds(entry) { end = min(end, rawStart(entry)) }
+        }
+        var taken = 0
+        while taken < masks.count, masks[taken].range.lowerBound < end {
+            var range = masks[taken].range
+            var last = taken + 1
+            while last < masks.count, masks[last].range.lowerBound < range.upperBound {
+                range = range.lowerBound..<max(range.upperBound, masks[last].range.upperBound)
+                last += 1
+            }
+            guard range.upperBound <= end else {
+                end = range.lowerBound
+                break
+            }
+            let rules = Set(masks[taken..<last].map(\.rule)).sorted()
+            update.edits.append(StreamEdit(range: range, text: masks[taken].text, rules: rules))
+            taken = last
+        }
+        masks.removeSubrange(..<taken)
+        releasableEnd = max(releasableEnd, end)
+    }
+
+    private func unionEnd(from start: Int) -> Int {
+        var end = start
+        for mask in masks where mask.range.lowerBound == start || mask.range.lowerBound < end {
+            end = max(end, mask.range.upperBound)
+        }
+        return end
+    }
+
+    /// Keeps the order of `RuleBundle.selectEdits`: by start, then longer first, then rule.
+    mutating func insert(_ mask: PendingMask) {
+        var at = masks.count
+        while at > 0, Self.precedes(mask, masks[at - 1]) { at -= 1 }
+        masks.insert(mask, at: at)
+    }
+
+    private static func precedes(_ left: PendingMask, _ right: PendingMask) -> Bool {
+        if left.range.lowerBound != right.range.lowerBound { return left.range.lowerBound < right.range.lowerBound }
+        if left.range.upperBound != right.range.upperBound { return left.range.upperBound > right.range.upperBound }
+        return left.rule < right.rule
+    }
+
+    // MARK: entries
+
+    /// Raw offset of an entry's open start.
+    func rawStart(_ entry: Int) -> Int {
+        plan.entries[entry].isFolded ? text.rawStart(ofFolded: next[entry]) : next[entry]
+    }
+
+    mutating func close(_ entry: Int) { open[entry / 64] &= ~(1 << UInt64(entry % 64)) }
+}
+
+/// Calls `body` with the index of each set bit, ascending.
+@inline(__always)
+func forEachBit(in words: [UInt64], _ body: (Int) -> Void) {
+    for index in words.indices {
+        var word = words[index]
+        while word != 0 {
+            body(index * 64 + word.trailingZeroBitCount)
+            word &= word - 1
+        }
+    }
+}

@@ -1,0 +1,139 @@
+package import GuardCore
+package import GuardMatching
+
+/// One rule as a stream runs it: what it does with a match, and how long it may hold text.
+package struct StreamRule: Sendable {
+    /// After modes: in monitor mode every rule only reports, so nothing is held and nothing is edited.
+    package enum Effect: Sendable, Hashable { case report, mask, block }
+    package enum Overflow: Sendable, Hashable { case block, release }
+
+    package struct Detector: Sendable {
+        package var pattern: Pattern
+        /// Asked at the end of each candidate; the text is that of the rule's view. Depends on the candidate only.
+        package var validate: Validate?
+
+        package typealias Validate = @Sendable (UnsafeBufferPointer<UInt8>, Captures) -> Bool
+
+        package init(pattern: Pattern, validate: Validate? = nil) {
+            self.pattern = pattern
+            self.validate = validate
+        }
+    }
+
+    /// The rule's index in its bundle, as matches report it.
+    package var rule: Int
+    package var effect: Effect
+    /// What happens when a match that is open outgrows the channel's `holdBytes`.
+    package var onHoldOverflow: Overflow
+    /// Matched against the folded view; otherwise the raw text.
+    package var isFolded: Bool
+    package var detectors: [Detector]
+    /// The text that stands in for a match: from the view's text, the match's range in it and the pattern's groups.
+    /// Only for `mask`.
+    package var maskText: MaskText?
+
+    package typealias MaskText = @Sendable (Span<UInt8>, ByteRange, (Int) -> ByteRange?) -> [UInt8]
+
+    package init(
+        rule: Int, effect: Effect, onHoldOverflow: Overflow = .block, isFolded: Bool = false, detectors: [Detector],
+        maskText: MaskText? = nil
+    ) {
+        self.rule = rule
+        self.effect = effect
+        self.onHoldOverflow = onHoldOverflow
+        self.isFolded = isFolded
+        self.detectors = detectors
+        self.maskText = maskText
+    }
+}
+
+/// The output rules of one snapshot, laid out for streams: made once, shared by all answers.
+///
+/// The start test of every detector (`Pattern.startBytes`) lies in one table by byte, so that one pass over the new
+/// bytes says which detectors may have a new start; all others without an open start are skipped.
+package final class StreamPlan: Sendable {
+    package let rules: [StreamRule]
+    /// Largest number of bytes of one channel that are held before `onHoldOverflow` acts.
+    package let holdBytes: Int
+
+    struct Entry: Sendable {
+        /// Index into `rules`.
+        var rule: Int
+        var pattern: Pattern
+        var validate: StreamRule.Detector.Validate?
+        var isFolded: Bool
+        var effect: StreamRule.Effect
+    }
+
+    let entries: [Entry]
+    /// `words` words of bits for each byte value, one bit for each entry that may begin there.
+    let rawStarts: [UInt64]
+    let foldedStarts: [UInt64]
+    let words: Int
+    /// Entries whose open starts hold text.
+    let holding: [UInt64]
+    /// The others.
+    let reporting: [UInt64]
+    let hasFolded: Bool
+    let hasRaw: Bool
+    let rawLookbehind: Int
+    let foldedLookbehind: Int
+
+    package init(rules: [StreamRule], holdBytes: Int = 65_536) {
+        self.rules = rules
+        self.holdBytes = max(1, holdBytes)
+        var entries: [Entry] = []
+        for (index, rule) in rules.enumerated() {
+            for detector in rule.detectors {
+                entries.append(
+                    Entry(
+                        rule: index, pattern: detector.pattern, validate: detector.validate, isFolded: rule.isFolded,
+                        effect: rule.effect))
+            }
+        }
+        self.entries = entries
+        words = (entries.count + 63) / 64
+        var raw = [UInt64](repeating: 0, count: 256 * words)
+        var folded = raw
+        var holding = [UInt64](repeating: 0, count: words)
+        for (index, entry) in entries.enumerated() {
+            let bit: UInt64 = 1 << UInt64(index % 64)
+            if entry.effect != .report { holding[index / 64] |= bit }
+            for byte in 0..<256 where entry.pattern.startBytes.contains(UInt8(byte)) {
+                if entry.isFolded {
+                    folded[byte * words + index / 64] |= bit
+                } else {
+                    raw[byte * words + index / 64] |= bit
+                }
+            }
+        }
+        rawStarts = raw
+        foldedStarts = folded
+        self.holding = holding
+        reporting = holding.map { ~$0 }
+        hasFolded = entries.contains { $0.isFolded }
+        hasRaw = entries.contains { !$0.isFolded }
+        rawLookbehind = entries.lazy.filter { !$0.isFolded }.map(\.pattern.windowLookbehind).max() ?? 0
+        foldedLookbehind = entries.lazy.filter(\.isFolded).map(\.pattern.windowLookbehind).max() ?? 0
+    }
+
+    /// What the rule with this index in its bundle does.
+    func effect(ofRule rule: Int) -> StreamRule.Effect { rules.first { $0.rule == rule }?.effect ?? .report }
+
+    func holds(_ entry: Int) -> Bool { holding[entry / 64] & (1 << UInt64(entry % 64)) != 0 }
+
+    /// The rules that judge one channel: `select` gets the index in `rules`.
+    package func selection(where select: (Int) -> Bool) -> Selection {
+        var bits = [UInt64](repeating: 0, count: words)
+        for (index, entry) in entries.enumerated() where select(entry.rule) { bits[index / 64] |= 1 << UInt64(index % 64) }
+        return Selection(bits: bits)
+    }
+
+    package var all: Selection { selection { _ in true } }
+
+    /// Which rules of a plan judge a channel.
+    package struct Selection: Sendable, Hashable {
+        var bits: [UInt64]
+        package var isEmpty: Bool { bits.allSatisfy { $0 == 0 } }
+    }
+}

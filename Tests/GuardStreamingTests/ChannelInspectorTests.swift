@@ -1,0 +1,280 @@
+import Foundation
+import GuardCore
+import GuardMatching
+import GuardRules
+import GuardStreaming
+import Testing
+
+private func isLuhn(_ text: UnsafeBufferPointer<UInt8>, _ captures: Captures) -> Bool {
+    var sum = 0
+    var count = 0
+    for byte in text[captures.range].reversed() where byte >= 0x30 && byte <= 0x39 {
+        let digit = Int(byte - 0x30)
+        sum += count % 2 == 0 ? digit : (digit > 4 ? digit * 2 - 9 : digit * 2)
+        count += 1
+    }
+    return sum % 10 == 0
+}
+
+func rule(
+    _ index: Int, _ effect: StreamRule.Effect, _ sources: String..., folded: Bool = false, luhn: Bool = false,
+    overflow: StreamRule.Overflow = .block
+) throws -> StreamRule {
+    let validate: StreamRule.Detector.Validate? = luhn ? isLuhn : nil
+    var detectors: [StreamRule.Detector] = []
+    for source in sources {
+        let pattern = try Pattern(source, options: PatternOptions(caseless: folded), validated: luhn)
+        detectors.append(StreamRule.Detector(pattern: pattern, validate: validate))
+    }
+    return StreamRule(
+        rule: index, effect: effect, onHoldOverflow: overflow, isFolded: folded, detectors: detectors,
+        maskText: effect == .mask ? maskText(index) : nil)
+}
+
+private func maskText(_ index: Int) -> StreamRule.MaskText {
+    { _, _, _ in Array("[\(index)]".utf8) }
+}
+
+private func sumIsNoMultipleOfThree(_ text: UnsafeBufferPointer<UInt8>, _ captures: Captures) -> Bool {
+    var sum = 0
+    for byte in text[captures.range] { sum += Int(byte) }
+    return sum % 3 != 0
+}
+
+private let card = #"\b(?:\d[ -]?){12,18}\d\b"#
+
+/// Name, rules, texts.
+private let nasty: [(String, @Sendable () throws -> [StreamRule], [String])] = [
+    ("lookbehind", { [try rule(0, .mask, "(?<=ab)c+"), try rule(1, .block, "(?<!x)yz")] },
+        ["abccabc", "xyz yz", "abcxyzyz", "ababcab"]),
+    ("nested lookbehind", { [try rule(0, .mask, "(?<=a(?<=ba)c)x")] }, ["bacx acx", "bacxbacx"]),
+    ("word boundaries", { [try rule(0, .mask, #"\bcat\b"#), try rule(1, .block, #"\bdog\b"#)] },
+        ["cat cats concat cat", "a dogs dog x", "dog", "cat dog"]),
+    ("not a word boundary", { [try rule(0, .mask, #"\Bat\B"#)] }, ["cats at bath", "at"]),
+    ("alternatives of different lengths", { [try rule(0, .mask, "foo|foobar|o+b"), try rule(1, .block, "barbaz|rb")] },
+        ["foobarbaz", "foofoobaz", "xoobar", "fooba"]),
+    ("longest first", { [try rule(0, .mask, "foobar|foo")] }, ["foobar", "fooba", "foofoo", "foobafoobar"]),
+    ("overlapping masks", { [try rule(0, .mask, "abc"), try rule(1, .mask, "bcd+e"), try rule(2, .mask, "ef?g")] },
+        ["abcdefg", "abcdddd", "abcddde", "abcdeeg abcdefgabc", "abcbcdeefg"]),
+    ("mask and block overlap", { [try rule(0, .mask, "abc"), try rule(1, .block, "cdx"), try rule(2, .mask, "b")] },
+        ["abcd", "abcdx", "zzabcdxabc"]),
+    ("luhn", { [try rule(0, .mask, card, luhn: true)] },
+        ["pay 4111 1111 1111 1111", "card 4111 1111 1111 1111 12/27", "12 4111 1111 1111 1111", "4111111111111112 "]),
+    ("luhn blocks", { [try rule(0, .block, card, luhn: true), try rule(1, .mask, "1{4}")] },
+        ["pay 4111 1111 1111 1111 x", "4111 1111 1111 1112 4111111111111111."]),
+    ("can be empty", { [try rule(0, .mask, "a*"), try rule(1, .mask, "(?:bc)*"), try rule(2, .report, "|b?")] },
+        ["aabcbca", "bcb", "caa"]),
+    ("multi-byte", { [try rule(0, .mask, "é+ü"), try rule(1, .block, "(?<=€)😀"), try rule(2, .report, "ü.")] },
+        ["éééü é", "€😀", "😀 €é😀€😀x", "üé"]),
+    ("anchors", { [try rule(0, .mask, "^ab"), try rule(1, .mask, #"\Acd"#), try rule(2, .mask, "(?m)^x"),
+        try rule(3, .mask, "b$"), try rule(4, .block, #"z\z"#)] },
+        ["abab", "cdcd\nx\r\nx\rx b", "ab\n", "b\nb", "zz", "cz\n"]),
+    ("lookahead", { [try rule(0, .mask, "a(?=bc)"), try rule(1, .block, "x(?!yz)"), try rule(2, .mask, "(?=cd)c")] },
+        ["abc abd", "xyzxyzxya", "xyzx", "cecd"]),
+    ("newlines", { [try rule(0, .mask, #"\sX"#), try rule(1, .mask, #"a\Rb"#), try rule(2, .mask, "a.b")] },
+        ["\r\nX", "a\r\nba\nba\rb", "a\r", "axba\r\nX"]),
+    ("folded", { [try rule(0, .mask, "secret", folded: true), try rule(1, .block, #"\bfi\b"#, folded: true)] },
+        ["a SEC\u{200B}RET b", "ｓｅｃｒｅｔ", "s\u{AD}e\u{200D}cretx", "xﬁ ﬁx ﬁ", "secre\u{200B}", "\u{200B}\u{200B}fi"]),
+    ("folded halves", { [try rule(0, .mask, "f", folded: true), try rule(1, .mask, "i.", folded: true)] },
+        ["aﬁb", "ﬁ", "ﬁﬁﬁ"]),
+    ("views together", { [try rule(0, .mask, "Key", folded: true), try rule(1, .block, "K\u{200B}?e"),
+        try rule(2, .report, "ey+")] }, ["xKEYkey", "k\u{200B}ey", "\u{212A}eyy", "K\u{200B}ey"]),
+    ("atomic and possessive", { [try rule(0, .mask, "a++b"), try rule(1, .mask, "(?>c|cd)e"), try rule(2, .mask, "d+?e")] },
+        ["aaab", "aaac", "cdece", "ddde"]),
+    ("backreference", { [try rule(0, .mask, #"(a|b)c\1"#), try rule(1, .block, #"(x+)y\1z"#)] },
+        ["acaacbbcb", "xxyxxz", "xxyxz", "xxyx"]),
+    ("several detectors", { [try rule(0, .mask, "one", "two", "onetwo"), try rule(1, .block, "three", "thirty")] },
+        ["onetwo", "one two three", "thirtee", "twonetw"]),
+    ("report only", { [try rule(0, .report, "a[^b]*b"), try rule(1, .report, #"\w+"#)] }, ["axxb aab", "a"]),
+]
+
+/// 8 in CI; `GUARD_STREAM_SEEDS=2000 swift test -c release` by hand.
+private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEEDS"].flatMap(UInt64.init) ?? 8
+
+@Suite struct ChannelInspectorTests {
+    /// Every split into two pieces, byte by byte, and seeded random pieces: the same as the oracle at every prefix.
+    static func compare(_ rules: [StreamRule], _ text: [UInt8], _ name: String, seeds: Range<UInt64>) {
+        let oracle = StreamOracle(rules: rules, text: text)
+        let plan = StreamPlan(rules: rules)
+        func run(_ pieces: [ArraySlice<UInt8>], _ how: String) {
+            let result = inspect(plan, pieces) { fed, update in
+                var whole = fed
+                while whole < text.count, text[whole] & 0xC0 == 0x80 { whole -= 1 }
+                guard let state = oracle.states[whole], state.blocking.isEmpty else { return }
+                if update.releasableEnd != state.released {
+                    Issue.record(
+                        "\(name): \(String(decoding: text, as: UTF8.self).debugDescription) \(how): after \(fed) released \(update.releasableEnd), not \(state.released)"
+                    )
+                }
+            }
+            if result != oracle.result {
+                Issue.record(
+                    "\(name): \(String(decoding: text, as: UTF8.self).debugDescription) \(how): \(result) instead of \(oracle.result)")
+            }
+        }
+        for cut in 0...text.count { run([text[..<cut], text[cut...]], "cut at \(cut)") }
+        run(text.indices.map { text[$0...$0] }, "byte by byte")
+        for seed in seeds {
+            var generator = SeededGenerator(seed: seed)
+            run(randomPieces(text, &generator), "seed \(seed)")
+        }
+    }
+
+    @Test(arguments: nasty.indices)
+    func nastyRulesEqualTheOracle(_ index: Int) throws {
+        let (name, rules, texts) = nasty[index]
+        for text in texts { Self.compare(try rules(), Array(text.utf8), name, seeds: 0..<4) }
+    }
+
+    @Test(arguments: 0..<randomSeeds)
+    func randomRulesEqualTheOracle(_ seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        var compared = 0
+        while compared < 60 {
+            let count = Int.random(in: 1...4, using: &generator)
+            var rules: [StreamRule] = []
+            var name = ""
+            for index in 0..<count {
+                let source = randomPattern(depth: 3, &generator)
+                let effect: StreamRule.Effect = [.mask, .mask, .block, .report].randomElement(using: &generator) ?? .mask
+                let folded = Int.random(in: 0..<4, using: &generator) == 0
+                let validated = Int.random(in: 0..<5, using: &generator) == 0
+                guard let pattern = try? Pattern(source, options: PatternOptions(caseless: folded), validated: validated)
+                else { continue }
+                let validate: StreamRule.Detector.Validate? = validated ? sumIsNoMultipleOfThree : nil
+                let detector = StreamRule.Detector(pattern: pattern, validate: validate)
+                let mask = effect == .mask ? maskText(index) : nil
+                rules.append(
+                    StreamRule(rule: index, effect: effect, isFolded: folded, detectors: [detector], maskText: mask))
+                name += " \(effect)\(folded ? " folded" : "")\(validated ? " validated" : "") /\(source)/"
+            }
+            let text = randomText(&generator)
+            Self.compare(rules, text, name, seeds: 0..<1)
+            compared += 1
+        }
+    }
+
+    @Test func machineCodeAndInterpreterFindTheSame() throws {
+        var generator = SeededGenerator(seed: 77)
+        for _ in 0..<600 {
+            let source = randomPattern(depth: 3, &generator)
+            var interpreted = PatternOptions()
+            interpreted.jit = false
+            guard let fast = try? Pattern(source), let slow = try? Pattern(source, options: interpreted) else { continue }
+            var scratch = MatchScratch()
+            for _ in 0..<6 {
+                let text = randomText(&generator)
+                for mode in [MatchMode.complete, .partialHard] {
+                    var from = 0
+                    while from <= text.count {
+                        let left = fast.firstMatch(in: text.span, from: from, mode: mode, scratch: &scratch)
+                        let leftGroups = scratch.captures
+                        let right = slow.firstMatch(in: text.span, from: from, mode: mode, scratch: &scratch)
+                        #expect(left == right, "/\(source)/ from \(from) of \(String(decoding: text, as: UTF8.self).debugDescription)")
+                        if case .match(let range) = left {
+                            #expect(leftGroups == scratch.captures)
+                            from = range.upperBound
+                        } else {
+                            break
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func longHoldsAreScannedRarelyAndGiveTheSame() throws {
+        // Held from the first letter on, beyond the length that is always scanned.
+        let rules = [try rule(0, .mask, "a[^b]*b"), try rule(1, .block, "xxc"), try rule(2, .mask, "zz")]
+        for tail in ["b zz", "xxc zz", "", "zz", "b xxc b"] {
+            let text = Array(("zz " + String(repeating: "a ", count: 1200) + tail).utf8)
+            let plan = StreamPlan(rules: rules)
+            let whole = inspect(plan, [text[...]])
+            var generator = SeededGenerator(seed: 5)
+            for largest in [1, 4, 30, 900] {
+                var result = inspect(plan, randomPieces(text, &generator, largest: largest))
+                #expect(result.delivered == whole.delivered)
+                #expect(result.block == whole.block)
+                #expect(result.provenAt == whole.provenAt)
+                result.delivered = whole.delivered
+                #expect(result == whole)
+            }
+        }
+    }
+
+    @Test(arguments: [StreamRule.Overflow.block, .release])
+    func overflowActsAtTheSamePrefixHoweverCut(_ overflow: StreamRule.Overflow) throws {
+        let rules = [
+            try rule(0, .mask, "a[^b]*b", overflow: overflow), try rule(1, .mask, "zz"),
+            try rule(2, .report, "q[^b]*b"),
+        ]
+        let plan = StreamPlan(rules: rules, holdBytes: 20)
+        let text = Array("zz q a123456789éééé0123456789zz a12b zz".utf8)
+        let whole = inspect(plan, [text[...]])
+        #expect((whole.block != nil) == (overflow == .block))
+        if overflow == .block {
+            #expect(whole.provenAt == 26)
+            #expect(whole.delivered == Array("[1] q ".utf8))
+        } else {
+            #expect(whole.delivered == Array("[1] q a123456789éééé0123456789[1] [0] [1]".utf8))
+        }
+        for seed in 0..<20 as Range<UInt64> {
+            var generator = SeededGenerator(seed: seed)
+            let result = inspect(plan, randomPieces(text, &generator))
+            #expect(result == whole)
+        }
+    }
+
+    @Test func invalidTextIsAFailure() throws {
+        var scratch = MatchScratch()
+        var inspector = ChannelInspector(plan: StreamPlan(rules: [try rule(0, .mask, "ab")]))
+        let update = inspector.append([0x63, 0xFF, 0x61].span, scratch: &scratch)
+        #expect(update.failures == [StreamFailure(reason: .invalidText, rule: nil, offset: 1)])
+        #expect(update.releasableEnd == 1)
+        var incomplete = ChannelInspector(plan: StreamPlan(rules: [try rule(0, .mask, "ab")]))
+        #expect(incomplete.append([0x63, 0xE2, 0x82].span, scratch: &scratch).releasableEnd == 1)
+        #expect(incomplete.heldBytes == 2)
+        #expect(incomplete.finish(scratch: &scratch).failures.count == 1)
+    }
+
+    @Test func limitsAreFailures() throws {
+        var limits = MatchLimits()
+        limits.matchLimit = 1000
+        var scratch = MatchScratch(limits: limits)
+        var inspector = ChannelInspector(plan: StreamPlan(rules: [try rule(3, .mask, "(?:a|a)+(?:a|a)+$|(a+)+c")]))
+        let text = [UInt8](repeating: UInt8(ascii: "a"), count: 40) + [UInt8(ascii: "x")]
+        let failures = inspector.append(text.span, scratch: &scratch).failures
+        #expect(failures.map(\.rule) == [3])
+        #expect(failures.first?.reason == .match(.matchLimit))
+    }
+}
+
+/// A small pattern over a tiny alphabet; not every one compiles.
+func randomPattern(depth: Int, _ generator: inout SeededGenerator) -> String {
+    let atoms = [
+        "a", "b", "c", "é", ".", "[ab]", "[^a]", #"\b"#, #"\B"#, "^", "$", #"\w"#, #"\s"#, "ab", "bc", #"\d"#,
+        "(?<=a)", "(?<!b)", "(?=b)", "(?!a)", "(?<=ab)", "(?<=é)", #"\z"#, #"\A"#, "(?m:^)", "(?m:$)", #"\R"#,
+    ]
+    guard depth > 0 else { return atoms.randomElement(using: &generator) ?? "a" }
+    switch Int.random(in: 0..<7, using: &generator) {
+    case 0, 1, 2:
+        return randomPattern(depth: depth - 1, &generator) + randomPattern(depth: depth - 1, &generator)
+    case 3:
+        return "(?:" + randomPattern(depth: depth - 1, &generator) + "|" + randomPattern(depth: depth - 1, &generator)
+            + ")"
+    case 4, 5:
+        let repeats = ["?", "*", "+", "{2}", "{1,3}", "*?", "+?", "++", "??"]
+        return "(?:" + randomPattern(depth: depth - 1, &generator) + ")"
+            + (repeats.randomElement(using: &generator) ?? "+")
+    default: return atoms.randomElement(using: &generator) ?? "a"
+    }
+}
+
+func randomText(_ generator: inout SeededGenerator) -> [UInt8] {
+    let letters = ["a", "a", "b", "b", "c", "é", " ", "1", "\n", "\r", "A", "\u{200B}", "ﬁ", "\r\n"]
+    var text: [UInt8] = []
+    for _ in 0..<Int.random(in: 0...14, using: &generator) {
+        text += Array((letters.randomElement(using: &generator) ?? "a").utf8)
+    }
+    return text
+}
