@@ -109,8 +109,9 @@ package struct Configuration: Sendable, Hashable {
 
         package init() {}
 
-        package func resolver() -> TenantResolver {
-            TenantResolver(sources: from, known: known, key: hashKey.map { TenantHashKey($0.bytes) } ?? .perProcess())
+        /// - Parameter processKey: used where no key file is given; one for the life of the process, over reloads.
+        package func resolver(processKey: TenantHashKey) -> TenantResolver {
+            TenantResolver(sources: from, known: known, key: hashKey.map { TenantHashKey($0.bytes) } ?? processKey)
         }
     }
 

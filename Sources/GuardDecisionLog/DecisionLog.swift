@@ -1,3 +1,5 @@
+private import Glibc
+
 /// Takes finished records from event loops and writes them, each sink on its own thread.
 ///
 /// `append` never blocks and never does I/O. A sink whose buffer is full drops the record and counts it (`onFull: drop`:
@@ -35,24 +37,92 @@ package final class DecisionLog: Sendable {
         case writeFailed(sink: Label, errno: Int32)
     }
 
+    private let sinks: [RecordSink]
+
     /// `writer` names this process, unique in the place where the log goes (pod name); every sink is a chain of its own,
-    /// named `writer/sink`.
+    /// named `writer/sink`. Files are opened here.
+    ///
+    /// - Throws: the first file that cannot be opened for writing.
     package init(
         sinks: [SinkConfiguration], writer: Label, now: @escaping @Sendable () -> Timestamp = { Timestamp.now() },
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
-    ) throws {}
+    ) throws(DecisionLogError) {
+        var made: [RecordSink] = []
+        for (index, configuration) in sinks.enumerated() {
+            let output: any RecordOutput
+            let kind: String
+            switch configuration.kind {
+            case .stdout:
+                output = StandardOutput()
+                kind = "stdout"
+            case .file(let path, let rotateBytes, let keep):
+                let file = FileOutput(path: path, rotateBytes: rotateBytes, keep: keep)
+                do {
+                    try file.open()
+                } catch {
+                    throw DecisionLogError(path: path, errno: error.errno)
+                }
+                output = file
+                kind = "file"
+            }
+            let isAlone = sinks.count { $0.kind.name == kind } == 1
+            made.append(
+                RecordSink(
+                    name: Label(isAlone ? kind : "\(kind)\(index)"), writer: writer, configuration: configuration,
+                    output: output, now: now, onEvent: onEvent))
+        }
+        self.sinks = made
+    }
 
-    /// Any thread, at once.
-    package func append(_ record: DecisionRecord) {}
+    /// For tests: other outputs than files.
+    init(sinks: [RecordSink]) { self.sinks = sinks }
 
-    /// Whether a sink with `onFull: block` has no room: admission answers 503 `unavailable`. One atomic load.
-    package var isFull: Bool { false }
+    /// Any thread, at once: encodes the record and hands it to the sinks.
+    package func append(_ record: DecisionRecord) {
+        guard !sinks.isEmpty else { return }
+        let bytes = record.encoded()
+        for sink in sinks { sink.append(bytes) }
+    }
+
+    /// Whether a sink with `onFull: block` has no room: admission answers 503 `unavailable`. An atomic load a sink.
+    package var isFull: Bool { sinks.contains(where: \.isFull) }
 
     /// Reopens files (after an external rotation).
-    package func reopen() {}
+    package func reopen() { for sink in sinks { sink.reopen() } }
 
-    /// Writes what waits and stops the threads; what is not written after `deadline` is lost and counted.
-    /// Blocks: call it off the event loops. Returns the number of lost records.
+    /// Writes what waits and stops the threads; what is not written after `deadline` is lost and counted. Records that
+    /// are appended later are dropped. Blocks: call it off the event loops. Returns the number of lost records, -1 where
+    /// a sink hangs in a write.
     @discardableResult
-    package func shutdown(deadline: Duration) -> Int { 0 }
+    package func shutdown(deadline: Duration) -> Int {
+        let end = ContinuousClock.now + deadline
+        for sink in sinks { sink.close(deadline: end) }
+        var lost = 0
+        for sink in sinks {
+            var count = sink.lost
+            while count == nil, ContinuousClock.now < end + .milliseconds(500) {
+                usleep(1000)
+                count = sink.lost
+            }
+            guard let count else { return -1 }
+            lost += count
+        }
+        return lost
+    }
+}
+
+extension DecisionLog.SinkConfiguration.Kind {
+    fileprivate var name: String {
+        switch self {
+        case .stdout: "stdout"
+        case .file: "file"
+        }
+    }
+}
+
+package struct DecisionLogError: Error, Sendable, Hashable, CustomStringConvertible {
+    package var path: String
+    package var errno: Int32
+
+    package var description: String { "\(path): \(String(cString: strerror(errno)))" }
 }

@@ -49,7 +49,7 @@ package enum TransportFailure: Sendable, Equatable {
 }
 
 /// What is wrong with the model server.
-package enum UpstreamFault: Sendable, Equatable {
+package enum UpstreamFault: Sendable, Equatable, CaseIterable {
     case unreachable
     case closedEarly
     case firstByteTimeout

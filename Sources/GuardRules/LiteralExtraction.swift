@@ -47,7 +47,12 @@ struct LiteralExtraction {
     }
 
     private static func score(_ literals: [[UInt8]]) -> Int {
-        min(8, literals.map(\.count).min() ?? 0) * 8 - literals.count
+        let length = literals.map(\.count).min() ?? 0
+        // Of single bytes, one that words and numbers do not hold says more.
+        let isRare = literals.allSatisfy { literal in
+            literal.contains { $0 &- 0x30 >= 10 && ($0 | 0x20) &- 0x61 >= 26 && !" .,-'".utf8.contains($0) }
+        }
+        return min(8, length) * 8 - literals.count + (length < 3 && isRare ? 4 : 0)
     }
 
     private func at(_ offset: Int) -> UInt8? { index + offset < source.count ? source[index + offset] : nil }

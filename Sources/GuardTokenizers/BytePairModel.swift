@@ -30,6 +30,9 @@ final class BytePairModel: @unchecked Sendable {
     private let merges: MergeTable
     /// Symbol of each byte (of each ASCII character in models of characters), or `absent`.
     private let symbolOfByte: UnsafeMutablePointer<UInt32>
+    /// Priority of the merge of two bytes, `first * 256 + second`, in models of all bytes: every merging begins with
+    /// these, and this table stays in the cache where the table of all merges does not.
+    private let priorityOfBytes: UnsafeMutablePointer<UInt32>?
     /// Bit `last byte * 256 + first byte` is set if some merge joins two tokens that end and begin so. Between other
     /// bytes a piece can be cut before merging without changing the result, because no token ever spans the cut.
     /// `nil` where cutting is not safe or not useful.
@@ -43,25 +46,41 @@ final class BytePairModel: @unchecked Sendable {
     static let scanMax = 48
 
     init(
-        vocabulary: Vocabulary, merges: [MergeTable.Merge], results: [UInt32], priorities: [UInt32]? = nil, options: Options
+        vocabulary: Vocabulary, merges: [MergeTable.Merge], results: [UInt32], priorities: [UInt32]? = nil,
+        options: Options
     ) throws(TokenizerError) {
         self.vocabulary = vocabulary
         self.options = options
         self.merges = try MergeTable(merges: merges, results: results, priorities: priorities)
         symbolOfByte = .allocate(capacity: 256)
         wholeness = .allocate(capacity: max(vocabulary.count, 1))
+        var hasAllBytes = true
         for byte in 0..<256 {
             let isSymbol = byte < 0x80 || !options.startsWithCharacters
             let id = isSymbol ? vocabulary.id([UInt8(byte)]) : nil
+            if id == nil { hasAllBytes = false }
             (symbolOfByte + byte).initialize(to: id ?? Self.absent)
         }
         for id in 0..<vocabulary.count { (wholeness + id).initialize(to: Atomic(0)) }
         joints = Self.joints(vocabulary, merges, options)
+        guard !options.startsWithCharacters, hasAllBytes else {
+            priorityOfBytes = nil
+            return
+        }
+        let table = UnsafeMutablePointer<UInt32>.allocate(capacity: 65536)
+        table.initialize(repeating: MergeTable.none, count: 65536)
+        for first in 0..<256 {
+            for second in 0..<256 {
+                table[first << 8 | second] = self.merges.priority(symbolOfByte[first], symbolOfByte[second])
+            }
+        }
+        priorityOfBytes = table
     }
 
     deinit {
         symbolOfByte.deallocate()
         joints?.deallocate()
+        priorityOfBytes?.deallocate()
         wholeness.deinitialize(count: vocabulary.count)
         wholeness.deallocate()
     }
@@ -151,6 +170,16 @@ final class BytePairModel: @unchecked Sendable {
             ? characterSymbols(text, start, end, scratch) : byteSymbols(text, start, end, scratch)
         var isLastUnknown = false
         if count <= Self.scanMax {
+            if let priorityOfBytes {
+                for index in 0..<max(count - 1, 0) {
+                    let pair = Int(text[start + index]) << 8 | Int(text[start + index + 1])
+                    scratch.ranks[index] = priorityOfBytes[pair]
+                }
+            } else {
+                for index in 0..<max(count - 1, 0) {
+                    scratch.ranks[index] = merges.priority(scratch.symbols[index], scratch.symbols[index + 1])
+                }
+            }
             let merged = mergeByScan(count, scratch)
             for index in 0..<merged { emit(scratch.symbols[index], &isLastUnknown, &sink) }
         } else {
@@ -247,13 +276,13 @@ final class BytePairModel: @unchecked Sendable {
 
     // MARK: Merging
 
+    /// Merges `scratch.symbols`, whose pairs' priorities are in `scratch.ranks`.
     /// - Returns: number of symbols left, at the front of `scratch.symbols`.
     private func mergeByScan(_ count: Int, _ scratch: Scratch) -> Int {
         let symbols = scratch.symbols
         let ranks = scratch.ranks
         var count = count
         guard count > 1 else { return count }
-        for index in 0..<count - 1 { ranks[index] = merges.priority(symbols[index], symbols[index + 1]) }
         while true {
             var best = 0
             var bestRank = MergeTable.none

@@ -41,7 +41,9 @@ enum SentencePieceModel {
     static func isRecognised(_ bytes: [UInt8]) -> Bool {
         guard bytes.first == 0x0A else { return false }
         var reader = ProtobufReader(bytes)
-        guard let field = try? reader.next(), case .bytes(let range) = field.value, field.number == 1 else { return false }
+        guard let field = try? reader.next(), case .bytes(let range) = field.value, field.number == 1 else {
+            return false
+        }
         var piece = ProtobufReader(bytes, range)
         guard let text = try? piece.next(), case .bytes = text.value else { return false }
         return text.number == 1
@@ -91,7 +93,8 @@ enum SentencePieceModel {
             switch (field.number, field.value) {
             case (1, .bytes(let text)):
                 guard text.count <= pieceBytesMax else {
-                    throw TokenizerError(.limitExceeded, place: "byte \(text.lowerBound)", "a piece of \(text.count) bytes")
+                    throw TokenizerError(
+                        .limitExceeded, place: "byte \(text.lowerBound)", "a piece of \(text.count) bytes")
                 }
                 piece.text = Array(bytes[text])
             case (2, .fixed32(let bits)): piece.score = Float(bitPattern: bits)
@@ -163,7 +166,8 @@ enum SentencePieceModel {
         options.startsWithCharacters = true
         options.fusesUnknown = true
         options.firstVirtualID = UInt32(truncatingIfNeeded: pieceCount)
-        options.unknown = spec.pieces.indices.contains(spec.unknownID) ? UInt32(truncatingIfNeeded: spec.unknownID) : nil
+        options.unknown =
+            spec.pieces.indices.contains(spec.unknownID) ? UInt32(truncatingIfNeeded: spec.unknownID) : nil
         var decoder = Decoder()
         decoder.stripsLeadingSpace = spec.addsDummyPrefix
         var fallback = [UInt32?](repeating: nil, count: 256)

@@ -2,8 +2,8 @@ import GuardJSON
 
 /// Reads Mistral's `tekken.json`.
 ///
-/// Only the first `default_vocab_size - default_num_special_tokens` entries count. Special tokens come first, so an id is
-/// the rank plus their number. mistral-common never reads special tokens from text: they are control tokens here.
+/// Only the first `default_vocab_size - default_num_special_tokens` entries count. Special tokens come first, so an id
+/// is the rank plus their number. mistral-common never reads special tokens from text: they are control tokens here.
 enum TekkenFile {
     /// Names of the first special tokens of files that do not list them (tekken v3).
     private static let defaultSpecial = [
@@ -19,7 +19,8 @@ enum TekkenFile {
     static func load(_ document: JSONDocument) throws(TokenizerError) -> Tokenizer.Stages {
         let root = document.root
         guard let config = root["config"], let pattern = config["pattern"]?.string,
-            let size = config["default_vocab_size"]?.integer, let specialCount = config["default_num_special_tokens"]?.integer,
+            let size = config["default_vocab_size"]?.integer,
+            let specialCount = config["default_num_special_tokens"]?.integer,
             size > specialCount, specialCount > 0, size < Int64(Vocabulary.idsMax), let list = root["vocab"]
         else { throw TokenizerError(.malformed, place: "/config", "sizes or pattern missing") }
         guard let scanner = PieceScanner.named(by: pattern) else {

@@ -75,7 +75,8 @@ enum TiktokenFile {
         }
         let ranksCount = tokens.reduce(0) { $1.isEmpty ? $0 : $0 + 1 }
         let known = known.first { $0.ranksCount == ranksCount }
-        var stages = try stages(tokens: tokens, scanner: known?.pattern ?? cl100k, special: known?.special ?? configuration?.special ?? [])
+        var stages = try stages(
+            tokens: tokens, scanner: known?.pattern ?? cl100k, special: known?.special ?? configuration?.special ?? [])
         if let start = known?.startOfText ?? configuration?.startOfText { stages.postProcessor.prefix = [start] }
         if known == nil {
             stages.estimatedWhy = "a rank file of \(ranksCount) tokens is not known: its split pattern is a guess"

@@ -2,14 +2,14 @@ import Crypto
 import GuardJSON
 
 extension Tokenizer {
-    /// Loads a file by its content, or a model folder (`tokenizer.json` preferred, then `tekken.json`, `tokenizer.model`,
-    /// `*.tiktoken`). A `tokenizer_config.json` beside the file names the start and end tokens.
+    /// Loads a file by its content, or a model folder (`tokenizer.json` preferred, then `tekken.json`,
+    /// `tokenizer.model`, `*.tiktoken`). A `tokenizer_config.json` beside the file names the start and end tokens.
     package static func load(path: String) throws(TokenizerError) -> Tokenizer {
         var file = path
         if FileBytes.isFolder(path) {
             guard let found = vocabularyFile(in: path) else {
                 throw TokenizerError(
-                    .unreadable, file: path, "no tokenizer.json, tekken.json, tokenizer.model or *.tiktoken in the folder")
+                    .unreadable, file: path, "no tokenizer.json, tekken.json, tokenizer.model or *.tiktoken")
             }
             file = found
         }

@@ -87,8 +87,8 @@ package final class Tokenizer: Sendable {
     /// - Parameters:
     ///   - text: UTF-8. Ill-formed bytes are kept as single characters of no class.
     ///   - specials: what special tokens' strings in the text become.
-    ///   - addSpecialTokens: whether the post-processor's tokens (`<s>` ...) are added: servers do so for completions and
-    ///     not for chat, whose template writes them itself.
+    ///   - addSpecialTokens: whether the post-processor's tokens (`<s>` ...) are added: servers do so for completions
+    ///     and not for chat, whose template writes them itself.
     package func encode(_ text: [UInt8], specials: SpecialTokens = .parse, addSpecialTokens: Bool) -> [TokenID] {
         encode(text.span, specials: specials, addSpecialTokens: addSpecialTokens)
     }

@@ -20,7 +20,8 @@ struct TokenizerJSON {
         root = document.root
         let normalizers = Self.flattened(root["normalizer"], "normalizers")
         let preTokenizers = Self.flattened(root["pre_tokenizer"], "pretokenizers")
-        usesMetaspace = normalizers.contains(where: Self.replacesSpaces) || preTokenizers.contains { $0.type == "Metaspace" }
+        usesMetaspace =
+            normalizers.contains(where: Self.replacesSpaces) || preTokenizers.contains { $0.type == "Metaspace" }
         isByteLevel = preTokenizers.contains { $0.type == "ByteLevel" }
     }
 
@@ -61,7 +62,9 @@ struct TokenizerJSON {
             switch node.type {
             case "NFC": steps.append(.nfc)
             case "Prepend":
-                guard let prefix = node["prepend"]?.stringBytes else { throw malformed(node, "Prepend without a string") }
+                guard let prefix = node["prepend"]?.stringBytes else {
+                    throw malformed(node, "Prepend without a string")
+                }
                 steps.append(.prepend(mapped(prefix)))
             case "Replace" where Self.replacesSpaces(node):
                 guard index == nodes.count - 1 else {
@@ -120,7 +123,8 @@ struct TokenizerJSON {
                     throw TokenizerError(.unsupported, place: node.pointer, "a pre-tokenizer before Metaspace")
                 }
                 guard node["replacement"]?.stringBytes ?? Normalizer.metaspace == Normalizer.metaspace else {
-                    throw TokenizerError(.unsupported, place: node.pointer, "Metaspace with another character than U+2581")
+                    throw TokenizerError(
+                        .unsupported, place: node.pointer, "Metaspace with another character than U+2581")
                 }
                 let scheme = node["prepend_scheme"]?.string
                 let prepends =

@@ -20,6 +20,8 @@ final class Daemon: Sendable {
     private let builder = SnapshotBuilder()
     private let logger = Logger(label: "guardd")
     private let isReady = Atomic<Bool>(false)
+    /// Of tenants' hashes where no `hashKeyFile` is given: a reload must not make new tenants of the old ones.
+    private let processKey = TenantHashKey.perProcess()
 
     init(_ source: ConfigurationSource) { self.source = source }
 
@@ -29,10 +31,11 @@ final class Daemon: Sendable {
         warn(warnings + built.warnings)
 
         let metrics = EngineMetrics()
+        metrics.loaded()
         let log = try decisionLog(configuration, metrics)
         let engine = Engine(
             snapshot: built.snapshot, store: MemoryBudgetStore(limits: configuration.store.memoryLimits()), log: log,
-            tenants: configuration.tenants.resolver(), observer: metrics)
+            tenants: configuration.tenants.resolver(processKey: processKey), observer: metrics)
         let memory = MemoryGate(limit: configuration.limits.bufferedBytes)
         for line in Posture.lines(configuration, built.snapshot) { logger.info("\(line)") }
 
@@ -78,7 +81,7 @@ final class Daemon: Sendable {
         do {
             let (configuration, warnings) = try source.load()
             let built = try builder.build(configuration)
-            engine.replace(built.snapshot, tenants: configuration.tenants.resolver())
+            engine.replace(built.snapshot, tenants: configuration.tenants.resolver(processKey: processKey))
             engine.log?.reopen()
             metrics.reloaded(succeeded: true)
             warn(warnings + built.warnings)

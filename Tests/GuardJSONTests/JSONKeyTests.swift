@@ -4,7 +4,8 @@ import Testing
 
 struct JSONKeyTests {
     @Test func wordsMatchTheirText() throws {
-        let text = #"{"":0,"a":1,"12345678":2,"123456789":3,"content_filter_results__":4,"content_filter_results_x_":5,"\u0061b":6,"ab\u0000":7}"#
+        let text =
+            #"{"":0,"a":1,"12345678":2,"123456789":3,"content_filter_results__":4,"content_filter_results_x_":5,"\u0061b":6,"ab\u0000":7}"#
         let keys = try JSONDocument(Array(text.utf8)).root.members.map(\.key.word)
         func position(_ key: JSONKey) -> Int {
             switch key {

@@ -137,7 +137,9 @@ struct JSONOracleTests {
     @Test func randomBytes() {
         var random = SeededRandom(seed: 4)
         for _ in 0..<3000 {
-            let bytes = (0..<Int.random(in: 0..<40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 0..<40, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             _ = try? JSONDocument(bytes)
             _ = try? JSONDocument([0x22] + bytes + [0x22])
         }

@@ -11,14 +11,19 @@ struct AnswerTests {
         try AnswerView.parse(endpoint, body: Array(text.utf8))
     }
 
-    private func masked(_ view: AnswerView, _ kind: ChannelID.Kind, _ range: ByteRange, _ text: String = "#") -> (text: String, dropped: Set<String>) {
-        let mask = AnswerView.Mask(channel: ChannelID(choice: 0, kind: kind), range: range, replacement: Array(text.utf8))
+    private func masked(_ view: AnswerView, _ kind: ChannelID.Kind, _ range: ByteRange, _ text: String = "#") -> (
+        text: String, dropped: Set<String>
+    ) {
+        let mask = AnswerView.Mask(
+            channel: ChannelID(choice: 0, kind: kind), range: range, replacement: Array(text.utf8))
         let (edits, dropped) = view.edits(masking: [mask])
         return (String(decoding: JSONEdit.applying(edits, to: view.document.bytes), as: UTF8.self), dropped)
     }
 
     @Test func masksTakeTheirTokensWithThem() throws {
-        func entry(_ token: String) -> String { #"{"token":"\#(token)","logprob":-1,"top_logprobs":[{"token":"~\#(token)"}]}"# }
+        func entry(_ token: String) -> String {
+            #"{"token":"\#(token)","logprob":-1,"top_logprobs":[{"token":"~\#(token)"}]}"#
+        }
         let body =
             #"{"choices":[{"index":0,"message":{"content":"Hi Bob!"},"logprobs":{"content":[\#(entry("Hi")), \#(entry(" Bob")), \#(entry("!"))]},"finish_reason":"stop"}]}"#
         let view = try view(.chatCompletions, body)
@@ -46,7 +51,8 @@ struct AnswerTests {
             "function_call":{"name":"fn","arguments":"fa"},"audio":{"id":"a","data":"AAAA","transcript":"tr"}}}]}
             """#
         let view = try view(.chatCompletions, body)
-        let texts = Dictionary(uniqueKeysWithValues: view.channels.map { ($0.id.kind, String(decoding: $0.text, as: UTF8.self)) })
+        let texts = Dictionary(
+            uniqueKeysWithValues: view.channels.map { ($0.id.kind, String(decoding: $0.text, as: UTF8.self)) })
         #expect(
             texts == [
                 .content: "c1c2", .refusal: "rf", .reasoning: "rs", .toolName(0): "tn",
@@ -76,12 +82,14 @@ struct AnswerTests {
         let (text, dropped) = masked(view, .content, 6..<9)
         #expect(dropped == ["details.tokens"])
         #expect(text.contains(#""generated_text":"Hello #""#))
-        #expect(text.contains(#""tokens":[{"id":1,"text":"Hello","special":false},{"id":3,"text":"</s>","special":true}]"#))
+        #expect(
+            text.contains(#""tokens":[{"id":1,"text":"Hello","special":false},{"id":3,"text":"</s>","special":true}]"#))
         #expect(view.channels.map { $0.id.kind } == [.content, .promptEcho, .special])
     }
 
     @Test func unknownStringsAreReported() throws {
-        let chat = try view(.chatCompletions, #"{"id":"a","model":"b","x":{"y":"z"},"choices":[{"message":{"poem":["p"]},"q":1}]}"#)
+        let chat = try view(
+            .chatCompletions, #"{"id":"a","model":"b","x":{"y":"z"},"choices":[{"message":{"poem":["p"]},"q":1}]}"#)
         #expect(chat.unread.map { String(decoding: $0.text, as: UTF8.self) } == ["y", "z", "p"])
         let generate = try view(.generate, #"{"generated_text":"a","details":{"note":"n"},"more":"m"}"#)
         #expect(generate.unread.map { String(decoding: $0.text, as: UTF8.self) } == ["n", "m"])

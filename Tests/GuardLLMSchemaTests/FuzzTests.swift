@@ -41,7 +41,10 @@ struct FuzzTests {
             queue += Array(node.elements) + node.members.map(\.value)
         }
         let edits = (0..<Int.random(in: 1...2, using: &random)).compactMap { _ -> JSONEdit? in
-            let value = ["null", "true", "5", "-0.5", "\"s\"", "[]", "{}", "[\"x\",{\"y\":1}]", "{\"text\":\"t\",\"type\":\"text\"}"]
+            let value = [
+                "null", "true", "5", "-0.5", "\"s\"", "[]", "{}", "[\"x\",{\"y\":1}]",
+                "{\"text\":\"t\",\"type\":\"text\"}",
+            ]
             guard let node = nodes.randomElement(using: &random) else { return nil }
             return .replacing(node, with: Array((value.randomElement(using: &random) ?? "null").utf8))
         }
@@ -132,11 +135,14 @@ struct FuzzTests {
                 let texts = Dictionary(uniqueKeysWithValues: event.texts.indices.map { ($0, Array("r\"\($0)".utf8)) })
                 let wholes = Dictionary(uniqueKeysWithValues: event.sides.indices.map { ($0, Array("w".utf8)) })
                 let bytes = event.reframed(
-                    .init(texts: texts, dropped: Set(event.sides.indices.filter { event.sides[$0].relation != .whole }), wholes: wholes))
+                    .init(
+                        texts: texts, dropped: Set(event.sides.indices.filter { event.sides[$0].relation != .whole }),
+                        wholes: wholes))
                 var decoder = StreamDecoder(endpoint: endpoint)
                 let again = try decoder.append(bytes)
                 #expect(again.count == 1)
-                for (index, text) in event.texts.enumerated() where !text.places.isEmpty && text.channel.kind != .generatedText {
+                for (index, text) in event.texts.enumerated()
+                where !text.places.isEmpty && text.channel.kind != .generatedText {
                     let found = again.first?.texts.contains { $0.text == texts[index] }
                     #expect(found == true, "\(String(decoding: bytes, as: UTF8.self))")
                 }
@@ -147,7 +153,9 @@ struct FuzzTests {
     @Test func randomBytes() throws {
         var random = SeededRandom(seed: 24)
         for _ in 0..<800 {
-            let bytes = (0..<Int.random(in: 0..<60, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 0..<60, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             for endpoint in Endpoint.allCases {
                 _ = try? RequestView.parse(endpoint, body: bytes)
                 _ = try? AnswerView.parse(endpoint, body: bytes)

@@ -41,7 +41,8 @@ struct RequestEditTests {
         var random = SeededRandom(seed: 11)
         for _ in 0..<400 {
             func text() -> String {
-                (0..<Int.random(in: 1..<9, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
+                (0..<Int.random(in: 1..<9, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }
+                    .joined()
             }
             let body =
                 #"{"messages":[{"role":"system","content":"\#(text())"},{"role":"user","content":[{"type":"text","text":"\#(text())"},{"type":"text","text":"\#(text())"}]}],"extra":{"\#(text())k":"\#(text())"}}"#
@@ -50,7 +51,8 @@ struct RequestEditTests {
             let old = view.segments[index].text
             let lower = Int.random(in: 0..<old.count, using: &random)
             let upper = Int.random(in: lower + 1...old.count, using: &random)
-            let edited = try parse(.chatCompletions, apply(view, view.edits(masking: index, range: lower..<upper, with: [0x23])))
+            let edited = try parse(
+                .chatCompletions, apply(view, view.edits(masking: index, range: lower..<upper, with: [0x23])))
             for (position, segment) in edited.segments.enumerated() where position != index {
                 #expect(segment.text == view.segments[position].text)
             }
@@ -119,7 +121,9 @@ struct RequestEditTests {
             #"{"inputs":"a","parameters":{"max_new_tokens":7}}"#
         ),
     ])
-    func outputLimitStandsWhereTheServerReadsIt(_ endpoint: Endpoint, _ api: API, _ body: String, _ wanted: String) throws {
+    func outputLimitStandsWhereTheServerReadsIt(_ endpoint: Endpoint, _ api: API, _ body: String, _ wanted: String)
+        throws
+    {
         let view = try parse(endpoint, body, RequestOptions(api: api))
         let edited = apply(view, view.edits(outputLimit: 7))
         #expect(edited == wanted)

@@ -73,7 +73,8 @@ struct RequestTests {
     @Test func partsJoinAsTheServerJoinsThem() throws {
         let body = #"{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}"#
         for (api, text) in [(API.vllm, "a\nb"), (.tgi, "ab"), (.auto, "a\nb")] {
-            #expect(try parse(.chatCompletions, body, RequestOptions(api: api)).segments.first?.text == Array(text.utf8))
+            #expect(
+                try parse(.chatCompletions, body, RequestOptions(api: api)).segments.first?.text == Array(text.utf8))
         }
     }
 
@@ -104,7 +105,10 @@ struct RequestTests {
         (#"{"messages":[{"role":"user","content":[{"type":"new","new":"x"}]}]}"#, "/messages/0/content/0/type"),
         (#"{"messages":[{"role":"user","content":"x","name":["y"]}]}"#, "/messages/0/name"),
         (#"{"messages":[{"role":"assistant","tool_calls":{"a":1}}]}"#, "/messages/0/tool_calls"),
-        (#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"arguments":1}}]}]}"#, "/messages/0/tool_calls/0/function/arguments"),
+        (
+            #"{"messages":[{"role":"assistant","tool_calls":[{"function":{"arguments":1}}]}]}"#,
+            "/messages/0/tool_calls/0/function/arguments"
+        ),
         (#"{"messages":[],"tools":{}}"#, "/tools"), (#"{"messages":[],"tools":[1]}"#, "/tools/0"),
         (#"{"messages":[],"tools":[{"function":{"name":1}}]}"#, "/tools/0/function/name"),
         (#"{"messages":[],"model":1}"#, "/model"), (#"{"messages":[],"stream":"true"}"#, "/stream"),
@@ -131,9 +135,12 @@ struct RequestTests {
 
     @Test(arguments: [
         (#"{}"#, "/prompt"), (#"{"prompt":null}"#, "/prompt"), (#"{"prompt":[]}"#, "/prompt"),
-        (#"{"prompt":[[]]}"#, "/prompt/0"), (#"{"prompt":["a",1]}"#, "/prompt/1"), (#"{"prompt":[1,"a"]}"#, "/prompt/1"),
-        (#"{"prompt":[1.5]}"#, "/prompt/0"), (#"{"prompt":[-1]}"#, "/prompt/0"), (#"{"prompt":[4294967296]}"#, "/prompt/0"),
-        (#"{"prompt":[[1],"a"]}"#, "/prompt/1"), (#"{"prompt":{"a":1}}"#, "/prompt"), (#"{"prompt":[null]}"#, "/prompt"),
+        (#"{"prompt":[[]]}"#, "/prompt/0"), (#"{"prompt":["a",1]}"#, "/prompt/1"),
+        (#"{"prompt":[1,"a"]}"#, "/prompt/1"),
+        (#"{"prompt":[1.5]}"#, "/prompt/0"), (#"{"prompt":[-1]}"#, "/prompt/0"),
+        (#"{"prompt":[4294967296]}"#, "/prompt/0"),
+        (#"{"prompt":[[1],"a"]}"#, "/prompt/1"), (#"{"prompt":{"a":1}}"#, "/prompt"),
+        (#"{"prompt":[null]}"#, "/prompt"),
         (#"{"prompt":"a","suffix":1}"#, "/suffix"), (#"{"prompt":"a","echo":"yes"}"#, "/echo"),
         (#"{"prompt":"a","Prompt":"b"}"#, "/prompt"),
     ])
@@ -180,7 +187,8 @@ struct RequestTests {
     @Test func truncateOfGenerate() throws {
         let body = #"{"inputs":"a","parameters":{"truncate":3}}"#
         #expect(refusal(.generate, body)?.code == .fieldNotAllowed)
-        #expect(try parse(.generate, body, RequestOptions(allowedFields: ["truncate"])).estimatedWhy == ["allowed_field"])
+        #expect(
+            try parse(.generate, body, RequestOptions(allowedFields: ["truncate"])).estimatedWhy == ["allowed_field"])
     }
 
     @Test func templateArgumentsAreHandedOnIfTheyHoldNoText() throws {

@@ -6,7 +6,8 @@ struct RouterTests {
     @Test(arguments: [
         ("/v1/chat/completions", "/v1/chat/completions"), ("/v1/chat/completions/", "/v1/chat/completions"),
         ("//v1///chat/completions//", "/v1/chat/completions"), ("/v1/./chat/completions", "/v1/chat/completions"),
-        ("/v1/models/../chat/completions", "/v1/chat/completions"), ("/../../v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/models/../chat/completions", "/v1/chat/completions"),
+        ("/../../v1/chat/completions", "/v1/chat/completions"),
         ("/v1/%63hat/completions", "/v1/chat/completions"), ("/v1%2Fchat%2fcompletions", "/v1/chat/completions"),
         ("/v1/%2563hat/completions", "/v1/chat/completions"), ("/v1/x/%2e%2E/chat/completions", "/v1/chat/completions"),
         ("http://host:80/v1/chat/completions", "/v1/chat/completions"),
@@ -15,7 +16,8 @@ struct RouterTests {
         ("/v1/chat/completions?", "/v1/chat/completions?"),
     ])
     func spellingsOfOnePath(_ target: String, _ canonical: String) {
-        #expect(Router(api: .vllm).route(method: "POST", target: target) == .guarded(.chatCompletions, target: canonical))
+        #expect(
+            Router(api: .vllm).route(method: "POST", target: target) == .guarded(.chatCompletions, target: canonical))
     }
 
     @Test(arguments: [
@@ -41,18 +43,26 @@ struct RouterTests {
     @Test func methodsAndAPIs() {
         let vllm = Router(api: .vllm)
         let tgi = Router(api: .tgi)
-        #expect(vllm.route(method: "GET", target: "/v1/chat/completions") == .unguarded(.methodNotAllowed, path: "/v1/chat/completions"))
-        #expect(vllm.route(method: "post", target: "/v1/chat/completions") == .unguarded(.methodNotAllowed, path: "/v1/chat/completions"))
+        #expect(
+            vllm.route(method: "GET", target: "/v1/chat/completions")
+                == .unguarded(.methodNotAllowed, path: "/v1/chat/completions"))
+        #expect(
+            vllm.route(method: "post", target: "/v1/chat/completions")
+                == .unguarded(.methodNotAllowed, path: "/v1/chat/completions"))
         #expect(vllm.route(method: "GET", target: "/v1/models") == .passThrough(target: "/v1/models"))
         #expect(vllm.route(method: "HEAD", target: "/health") == .passThrough(target: "/health"))
         #expect(vllm.route(method: "POST", target: "/v1/models") == .unguarded(.methodNotAllowed, path: "/v1/models"))
         #expect(vllm.route(method: "POST", target: "/generate") == .unguarded(.unknownPath, path: "/generate"))
         #expect(tgi.route(method: "POST", target: "/generate") == .guarded(.generate, target: "/generate"))
-        #expect(tgi.route(method: "POST", target: "/generate_stream") == .guarded(.generateStream, target: "/generate_stream"))
+        #expect(
+            tgi.route(method: "POST", target: "/generate_stream")
+                == .guarded(.generateStream, target: "/generate_stream"))
         #expect(tgi.route(method: "POST", target: "/") == .guarded(.compatGenerate, target: "/"))
         #expect(tgi.route(method: "POST", target: "http://host") == .guarded(.compatGenerate, target: "/"))
         #expect(tgi.route(method: "GET", target: "/info") == .passThrough(target: "/info"))
-        #expect(Router(api: .auto).route(method: "POST", target: "/generate") == .guarded(.generate, target: "/generate"))
-        #expect(Router(api: .openai).route(method: "GET", target: "/metrics") == .unguarded(.unknownPath, path: "/metrics"))
+        #expect(
+            Router(api: .auto).route(method: "POST", target: "/generate") == .guarded(.generate, target: "/generate"))
+        #expect(
+            Router(api: .openai).route(method: "GET", target: "/metrics") == .unguarded(.unknownPath, path: "/metrics"))
     }
 }

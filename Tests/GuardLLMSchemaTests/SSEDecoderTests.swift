@@ -12,16 +12,17 @@ struct SSEDecoderTests {
         try events(text).map { $0.data.map { String(decoding: $0, as: UTF8.self) } }
     }
 
-    @Test(arguments: [
-        ("data: a\n\n", ["a"]), ("data:a\n\n", ["a"]), ("data:  a\n\n", [" a"]), ("data: a\r\n\r\n", ["a"]),
-        ("data: a\r\rdata: b\r\r", ["a", "b"]), ("data: a\ndata: b\n\n", ["a\nb"]), ("data\n\n", [""]),
-        ("data:\n\n", [""]), ("data\ndata\n\n", ["\n"]), (": comment\n\n", [nil]), ("id: 1\nretry: 3\n\n", [nil]),
-        ("foo: x\ndata: a\n\n", ["a"]), ("data: a\n", []), ("data: a", []), ("", []), ("\n", [nil]),
-        ("\u{FEFF}data: a\n\ndata: b\n\n", ["a", "b"]), ("data: a\n\n\u{FEFF}data: b\n\n", ["a", nil]),
-        ("DATA: a\n\n", [nil]), (" data: a\n\n", [nil]), ("data : a\n\n", [nil]), ("data: a: b\n\n", ["a: b"]),
-        // A blank line's CR behind a bare LF is not waited for; the LF that follows is a block of its own.
-        ("data: a\r\n\ndata: b\n\r\n", ["a", "b", nil]),
-    ] as [(String, [String?])])
+    @Test(
+        arguments: [
+            ("data: a\n\n", ["a"]), ("data:a\n\n", ["a"]), ("data:  a\n\n", [" a"]), ("data: a\r\n\r\n", ["a"]),
+            ("data: a\r\rdata: b\r\r", ["a", "b"]), ("data: a\ndata: b\n\n", ["a\nb"]), ("data\n\n", [""]),
+            ("data:\n\n", [""]), ("data\ndata\n\n", ["\n"]), (": comment\n\n", [nil]), ("id: 1\nretry: 3\n\n", [nil]),
+            ("foo: x\ndata: a\n\n", ["a"]), ("data: a\n", []), ("data: a", []), ("", []), ("\n", [nil]),
+            ("\u{FEFF}data: a\n\ndata: b\n\n", ["a", "b"]), ("data: a\n\n\u{FEFF}data: b\n\n", ["a", nil]),
+            ("DATA: a\n\n", [nil]), (" data: a\n\n", [nil]), ("data : a\n\n", [nil]), ("data: a: b\n\n", ["a: b"]),
+            // A blank line's CR behind a bare LF is not waited for; the LF that follows is a block of its own.
+            ("data: a\r\n\ndata: b\n\r\n", ["a", "b", nil]),
+        ] as [(String, [String?])])
     func readsAsTheStandardSays(_ text: String, _ wanted: [String?]) throws {
         #expect(try data(text) == wanted)
     }
@@ -31,16 +32,22 @@ struct SSEDecoderTests {
         let all = try events(text)
         #expect(all.map { String(decoding: $0.name, as: UTF8.self) } == ["error", "x"])
         #expect(all.flatMap(\.raw) == Array(text.utf8))
-        #expect(String(decoding: all[0].bytes(withData: Array("[1]".utf8)), as: UTF8.self) == ": hi\nevent: error\nid: 7\ndata: [1]\n\n")
+        #expect(
+            String(decoding: all[0].bytes(withData: Array("[1]".utf8)), as: UTF8.self)
+                == ": hi\nevent: error\nid: 7\ndata: [1]\n\n")
     }
 
     /// Random streams of all line ends: the same blocks for every way to cut them, and the data of a slow reader.
     @Test func cutsDoNotMatter() throws {
         var random = SeededRandom(seed: 5)
-        let pieces = ["data: x", "data:", "data", ":c", "event: e", "foo", "\n", "\r", "\r\n", "\r\r", "é", "\u{FEFF}", ""]
+        let pieces = [
+            "data: x", "data:", "data", ":c", "event: e", "foo", "\n", "\r", "\r\n", "\r\r", "é", "\u{FEFF}", "",
+        ]
         for _ in 0..<800 {
-            let text = (0..<Int.random(in: 1..<24, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }
-                .joined()
+            let text = (0..<Int.random(in: 1..<24, using: &random)).map { _ in
+                pieces.randomElement(using: &random) ?? ""
+            }
+            .joined()
             let bytes = Array(text.utf8)
             var decoder = SSEDecoder()
             let whole = try decoder.append(bytes)

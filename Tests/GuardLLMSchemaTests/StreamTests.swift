@@ -25,14 +25,17 @@ struct StreamTests {
         let framed = events[0].reframed(.init(texts: [0: Array("x\"y".utf8)]))
         #expect(text(framed) == "data: " + line.replacing(#"a\u0041\n"#, with: #"x\"y"#) + "\n\n")
         #expect(events[0].reframed(AnswerParts.Rewrite()) == events[0].raw)
-        #expect(events[0].reframed(.init(texts: [7: []], dropped: [9], wholes: [3: []], finishReasons: [4: "x"])) == events[0].raw)
+        #expect(
+            events[0].reframed(.init(texts: [7: []], dropped: [9], wholes: [3: []], finishReasons: [4: "x"]))
+                == events[0].raw)
     }
 
     @Test func everyPlaceOfATextChanges() throws {
         let (events, _) = try decode(
             .chatCompletions, [chat(#"{"index":0,"delta":{"reasoning":"ab","reasoning_content":"ab"}}"#)])
         #expect(events[0].texts.count == 1)
-        #expect(text(events[0].reframed(.init(texts: [0: [0x58]]))).contains(#"{"reasoning":"X","reasoning_content":"X"}"#))
+        #expect(
+            text(events[0].reframed(.init(texts: [0: [0x58]]))).contains(#"{"reasoning":"X","reasoning_content":"X"}"#))
     }
 
     /// An event sent in two: the beginning without the end of the choice, the rest without what clients would append.
@@ -56,7 +59,9 @@ struct StreamTests {
     @Test func finishReasonsCanChange() throws {
         let (events, _) = try decode(.chatCompletions, [chat(#"{"index":0,"delta":{},"finish_reason":"stop"}"#)])
         #expect(events[0].ends.map(\.finishReason) == ["stop"])
-        #expect(text(events[0].reframed(.init(finishReasons: [0: "content_filter"]))).contains(#""finish_reason":"content_filter""#))
+        #expect(
+            text(events[0].reframed(.init(finishReasons: [0: "content_filter"]))).contains(
+                #""finish_reason":"content_filter""#))
     }
 
     // MARK: Logprobs
@@ -98,23 +103,29 @@ struct StreamTests {
         let (events, _) = try decode(.completions, [line])
         #expect(events[0].unread.isEmpty)
         let framed = text(events[0].reframed(.init(dropped: [1])))
-        #expect(framed.contains(#""tokens":["a","c"],"token_logprobs":[-1,-3],"top_logprobs":[{"a":-1},{"c":-3}],"text_offset":[0,2]"#))
+        #expect(
+            framed.contains(
+                #""tokens":["a","c"],"token_logprobs":[-1,-3],"top_logprobs":[{"a":-1},{"c":-3}],"text_offset":[0,2]"#))
     }
 
     @Test func tokenIDsGoWithTheirText() throws {
-        let (events, _) = try decode(.chatCompletions, [chat(#"{"index":0,"delta":{"content":"ab"},"token_ids":[5,6]}"#)])
+        let (events, _) = try decode(
+            .chatCompletions, [chat(#"{"index":0,"delta":{"content":"ab"},"token_ids":[5,6]}"#)])
         #expect(events[0].sides.map(\.range) == [0..<2])
         #expect(text(events[0].reframed(.init(dropped: [0]))).contains(#""token_ids":null"#))
     }
 
     // MARK: TGI
 
-    private func token(_ text: String, special: Bool = false, rest: String = #""generated_text":null,"details":null"#) -> String {
+    private func token(_ text: String, special: Bool = false, rest: String = #""generated_text":null,"details":null"#)
+        -> String
+    {
         #"{"index":1,"token":{"id":5,"text":"\#(text)","logprob":-1,"special":\#(special)},"top_tokens":[{"id":9,"text":"alt"}],\#(rest)}"#
     }
 
     @Test func generateEvents() throws {
-        let end = #""generated_text":"Hello","details":{"finish_reason":"length","generated_tokens":2,"input_length":7}"#
+        let end =
+            #""generated_text":"Hello","details":{"finish_reason":"length","generated_tokens":2,"input_length":7}"#
         let (events, decoder) = try decode(.generateStream, [token("Hel"), token("lo", rest: end)])
         #expect(decoder.usage == Usage(promptTokens: 7, completionTokens: 2))
         #expect(events.flatMap(\.texts).map { text($0.text) } == ["Hel", "lo"])
@@ -122,7 +133,9 @@ struct StreamTests {
         #expect(events[1].sides.map(\.range) == [3..<5, 0..<5])
         let framed = text(
             events[1].reframed(.init(texts: [0: [0x58]], dropped: [0], wholes: [1: Array("HX".utf8)])))
-        #expect(framed.contains(#""token":{"id":0,"text":"X","logprob":null,"special":false},"top_tokens":[],"generated_text":"HX""#))
+        #expect(
+            framed.contains(
+                #""token":{"id":0,"text":"X","logprob":null,"special":false},"top_tokens":[],"generated_text":"HX""#))
         let first = text(events[1].reframed(.init(texts: [0: [0x6C]], wholes: [1: [0x48]], clearsEnds: true)))
         #expect(first.contains(#""generated_text":null,"details":null"#))
     }
@@ -130,9 +143,10 @@ struct StreamTests {
     @Test func generatedTextThatIsLongerExtendsTheChannel() throws {
         let (events, _) = try decode(
             .generateStream, [token("Hel"), token("</s>", special: true, rest: #""generated_text":"Hello""#)])
-        #expect(events[1].texts.map { "\($0.channel) \(text($0.text)) \($0.offset) \($0.places.count)" } == [
-            "special </s> 0 1", "content lo 3 0",
-        ])
+        #expect(
+            events[1].texts.map { "\($0.channel) \(text($0.text)) \($0.offset) \($0.places.count)" } == [
+                "special </s> 0 1", "content lo 3 0",
+            ])
         #expect(events[1].ends.count == 1)
     }
 
@@ -156,7 +170,9 @@ struct StreamTests {
         #expect(try kind("data: 5\n\n") == .unknown)
         #expect(try kind("data: {\"choices\":[]}\n\n") == .message)
         #expect(try kind("event: error\ndata: {}\n\n") == .error(UpstreamError()))
-        #expect(try kind("data: {\"error\":{\"type\":\"t\",\"code\":5}}\n\n") == .error(UpstreamError(type: "t", code: "5")))
+        #expect(
+            try kind("data: {\"error\":{\"type\":\"t\",\"code\":5}}\n\n") == .error(UpstreamError(type: "t", code: "5"))
+        )
         #expect(try kind("data: {\"a\":1,\"a\":2}\n\n") == .unreadable(JSONError(.duplicateKey, at: 7)))
         #expect(try kind("data: hello\n\n") == .unreadable(JSONError(.unexpectedByte, at: 0)))
     }
@@ -177,8 +193,10 @@ struct StreamTests {
         let (outcome, _) = try Outcome.stream(
             .chatCompletions,
             [
-                delta(#"{"id":"a","function":{"name":"f","arguments":"1"}}"#), delta(#"{"function":{"arguments":"2"}}"#),
-                delta(#"{"id":"b","function":{"name":"g","arguments":"3"}}"#), delta(#"{"id":"a","function":{"arguments":"4"}}"#),
+                delta(#"{"id":"a","function":{"name":"f","arguments":"1"}}"#),
+                delta(#"{"function":{"arguments":"2"}}"#),
+                delta(#"{"id":"b","function":{"name":"g","arguments":"3"}}"#),
+                delta(#"{"id":"a","function":{"arguments":"4"}}"#),
             ].map { Array("data: \($0)\n\n".utf8)[...] })
         #expect(outcome.text(.toolArguments(0)) == "124")
         #expect(outcome.text(.toolArguments(1)) == "3")
@@ -200,7 +218,10 @@ struct StreamTests {
         #expect(outcome.ends == [0: "content_filter", 1: "content_filter"])
         #expect(outcome.usage == Usage(promptTokens: 3, completionTokens: 2, totalTokens: 5))
         #expect(outcome.isDone)
-        #expect(events.dropLast().allSatisfy { text($0.raw).contains(#""id":"i""#) && text($0.raw).contains(#""model":"m""#) })
+        #expect(
+            events.dropLast().allSatisfy {
+                text($0.raw).contains(#""id":"i""#) && text($0.raw).contains(#""model":"m""#)
+            })
         #expect(events.allSatisfy { $0.unread.isEmpty })
         let one = decoder.end(finishReason: "content_filter", choices: [1], usage: nil, endsStream: false)
         #expect(try Outcome.stream(.chatCompletions, [one[...]]).0.ends == [1: "content_filter"])
@@ -213,12 +234,14 @@ struct StreamTests {
 
     @Test func endsOfCompletionsAndGenerate() throws {
         let (_, completions) = try decode(.completions, [#"{"id":"i","choices":[{"index":0,"text":"a"}]}"#])
-        let (outcome, events) = try Outcome.stream(.completions, [completions.end(finishReason: "length", usage: nil)[...]])
+        let (outcome, events) = try Outcome.stream(
+            .completions, [completions.end(finishReason: "length", usage: nil)[...]])
         #expect(outcome.ends == [0: "length"])
         #expect(events.count == 2)
         let (_, generate) = try decode(.generateStream, [token("Hel")])
         let end = generate.end(
-            finishReason: "content_filter", usage: Usage(promptTokens: 1, completionTokens: 1), delivered: Array("H\"".utf8))
+            finishReason: "content_filter", usage: Usage(promptTokens: 1, completionTokens: 1),
+            delivered: Array("H\"".utf8))
         let (generated, ends) = try Outcome.stream(.generateStream, [end[...]])
         #expect(generated.ends == [0: "content_filter"])
         #expect(generated.usage == Usage(promptTokens: 1, completionTokens: 1))

@@ -48,21 +48,46 @@ import Testing
         list.append(Broken(bytes: SmallFiles.json(model: #""end_of_word_suffix": "</w>""#), code: .unsupported))
         list.append(Broken(bytes: SmallFiles.json(normalizer: #"{"type": "Lowercase"}"#), code: .unsupported))
         list.append(Broken(bytes: SmallFiles.json(preTokenizer: #"{"type": "BertPreTokenizer"}"#), code: .unsupported))
-        list.append(Broken(bytes: SmallFiles.json(preTokenizer: #"{"type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated"}"#), code: .unsupported))
-        list.append(Broken(bytes: SmallFiles.json(preTokenizer: #"{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Odd"}"#), code: .malformed))
-        list.append(Broken(bytes: SmallFiles.json(postProcessor: #"{"type": "TemplateProcessing", "single": []}"#), code: .malformed))
+        list.append(
+            Broken(
+                bytes: SmallFiles.json(
+                    preTokenizer: #"{"type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated"}"#),
+                code: .unsupported))
+        list.append(
+            Broken(
+                bytes: SmallFiles.json(
+                    preTokenizer: #"{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Odd"}"#), code: .malformed
+            ))
+        list.append(
+            Broken(
+                bytes: SmallFiles.json(postProcessor: #"{"type": "TemplateProcessing", "single": []}"#),
+                code: .malformed))
         list.append(Broken(bytes: SmallFiles.json(added: #"{"id": 4294967296, "content": "x"}"#), code: .malformed))
-        list.append(Broken(bytes: SmallFiles.json(added: SmallFiles.added(9, String(repeating: "x", count: 2000))), code: .limitExceeded))
+        list.append(
+            Broken(
+                bytes: SmallFiles.json(added: SmallFiles.added(9, String(repeating: "x", count: 2000))),
+                code: .limitExceeded))
         list.append(Broken(bytes: Array(#"{"model": {"type": "Unigram"}}"#.utf8), code: .unsupported))
-        list.append(Broken(bytes: Array(#"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 0}, "merges": []}}"#.utf8), code: .malformed))
-        list.append(Broken(bytes: Array(#"{"model": {"type": "BPE", "vocab": {"a": 2000000}, "merges": []}}"#.utf8), code: .malformed))
-        list.append(Broken(bytes: Array(#"{"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}}"#.utf8), code: .malformed))
+        list.append(
+            Broken(
+                bytes: Array(#"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 0}, "merges": []}}"#.utf8),
+                code: .malformed))
+        list.append(
+            Broken(
+                bytes: Array(#"{"model": {"type": "BPE", "vocab": {"a": 2000000}, "merges": []}}"#.utf8),
+                code: .malformed))
+        list.append(
+            Broken(
+                bytes: Array(#"{"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}}"#.utf8), code: .malformed))
         list.append(Broken(bytes: SmallFiles.model(SmallFiles.modelPieces, type: 1), code: .unsupported))
         list.append(Broken(bytes: SmallFiles.model(SmallFiles.modelPieces, charsmap: [1, 2, 3]), code: .unsupported))
         list.append(Broken(bytes: SmallFiles.model([SmallFiles.Piece(text: "x", kind: 9)]), code: .malformed))
         list.append(Broken(bytes: SmallFiles.model([SmallFiles.Piece(text: "<0xZZ>", kind: 6)]), code: .malformed))
         list.append(Broken(bytes: SmallFiles.model([SmallFiles.Piece(text: "x", score: .nan)]), code: .malformed))
-        list.append(Broken(bytes: SmallFiles.field(1, SmallFiles.field(1, [0x61])) + [0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0x07], code: .malformed))
+        list.append(
+            Broken(
+                bytes: SmallFiles.field(1, SmallFiles.field(1, [0x61])) + [0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0x07],
+                code: .malformed))
         list.append(Broken(bytes: Array("YQ== 0\nYg== 0\n".utf8), code: .malformed))
         list.append(Broken(bytes: Array("YQ== 0\nYg==\n".utf8), code: .malformed))
         list.append(Broken(bytes: Array("YQ== 0\nYg== 99999999\n".utf8), code: .limitExceeded))
@@ -102,9 +127,7 @@ import Testing
                 SmallFiles.json(
                     added: SmallFiles.added(9, "<x>", "special", "rstrip"),
                     normalizer: #"{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}"#,
-                    postProcessor:
-                        #"{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}, {"Sequence": {"id": "A"}}], "special_tokens": {"x": {"ids": [9]}}}"#
-                )
+                    postProcessor: SmallFiles.template(prefix: [9]))
             case "sentencepiece": SmallFiles.model(SmallFiles.modelPieces, byteFallback: true, dummyPrefix: true)
             case "tiktoken": SmallFiles.tiktoken
             default: SmallFiles.tekken
@@ -137,7 +160,8 @@ import Testing
         var random = SeededGenerator(state: 22)
         for _ in 0..<2000 {
             let head: [[UInt8]] = [[], [0x0A], Array("{".utf8), Array("YQ== ".utf8), [0x0A, 0x03, 0x0A, 0x01, 0x61]]
-            let bytes = head[Int.random(in: 0..<head.count, using: &random)]
+            let bytes =
+                head[Int.random(in: 0..<head.count, using: &random)]
                 + (0..<Int.random(in: 0...60, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
             _ = try? SmallFiles.load(bytes)
         }

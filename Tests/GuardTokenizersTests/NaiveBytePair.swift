@@ -71,9 +71,12 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 
     /// Characters that the split patterns and vocabularies tell apart.
-    static let alphabet = Array(
-        "aaaeeetnishrdlAETNS      \n\n\r\t'''0123456789.,:;!?-_/(){}[]<>|\"=+*#@éüñßÅžðœΑβγДжщֵאבمرحह्ि中文字漢、。ひカ한글ﬁﬀſʰːªǅǈⅧ½²௧\u{301}\u{308}\u{20E3}\u{A0}\u{3000}\u{2003}\u{85}\u{2028}\u{200B}\u{200D}\u{FEFF}▁▂🙂👍🏽🇩🇪"
-            .unicodeScalars)
+    static let alphabet: [Unicode.Scalar] = {
+        let ascii = "aaaeeetnishrdlAETNS      \n\n\r\t'''0123456789.,:;!?-_/(){}[]<>|\"=+*#@"
+        let letters = "éüñßÅžðœΑβγДжщֵאבمرحह्ि中文字漢、。ひカ한글ﬁﬀſʰːªǅǈⅧ½²௧"
+        let others = "\u{301}\u{308}\u{20E3}\u{A0}\u{3000}\u{2003}\u{85}\u{2028}\u{200B}\u{200D}\u{FEFF}▁▂🙂👍🏽🇩🇪"
+        return [ascii, letters, others].flatMap { Array($0.unicodeScalars) }
+    }()
 
     mutating func text(_ lengthMax: Int) -> String {
         var text = String.UnicodeScalarView()

@@ -24,10 +24,11 @@ import Testing
 
     @Test func addedTokenFlags() throws {
         let tokenizer = try SmallFiles.load(
-            SmallFiles.json(added: [
-                SmallFiles.added(10, "<l>", "lstrip", "special"), SmallFiles.added(11, "<r>", "rstrip"),
-                SmallFiles.added(12, "word", "single_word"), SmallFiles.added(13, "<r><r>"),
-            ].joined(separator: ", ")))
+            SmallFiles.json(
+                added: [
+                    SmallFiles.added(10, "<l>", "lstrip", "special"), SmallFiles.added(11, "<r>", "rstrip"),
+                    SmallFiles.added(12, "word", "single_word"), SmallFiles.added(13, "<r><r>"),
+                ].joined(separator: ", ")))
         #expect(tokenizer.ids("a \u{2003}\n<l> b") == [1, 10, 4, 2])
         #expect(tokenizer.ids("a<r> \u{A0}\t b") == [1, 11, 2])
         #expect(tokenizer.ids("word a word.aword") == [12, 4, 1, 4, 12, 0, 1, 0])
@@ -39,9 +40,10 @@ import Testing
     @Test func postProcessorAddsItsTokens() throws {
         let tokenizer = try SmallFiles.load(
             SmallFiles.json(
-                postProcessor:
-                    #"{"type": "Sequence", "processors": [{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "s"}}, {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "e"}}], "special_tokens": {"s": {"ids": [7, 8]}, "e": {"ids": [3]}}}]}"#
-            ))
+                postProcessor: """
+                    {"type": "Sequence", "processors": [
+                        {"type": "ByteLevel"}, \(SmallFiles.template(prefix: [7, 8], suffix: [3]))]}
+                    """))
         #expect(tokenizer.ids("a", adding: true) == [7, 8, 1, 3])
         #expect(tokenizer.ids("a") == [1])
         #expect(tokenizer.count([], addSpecialTokens: true) == 3)
@@ -66,7 +68,8 @@ import Testing
                 SmallFiles.json(
                     vocabulary: ["a", "-", "a-", "-a", "--"], merges: ["a -", "- a", "- -"],
                     preTokenizer:
-                        #"{"type": "Split", "pattern": {"Regex": "-"}, "behavior": "\#(behavior)", "invert": \#(inverted)}"#)
+                        #"{"type": "Split", "pattern": {"Regex": "-"}, "behavior": "\#(behavior)", "invert": \#(inverted)}"#
+                )
             ).ids(text)
         }
         #expect(try ids("MergedWithPrevious", false, "a--a") == [2, 1, 0])
@@ -89,7 +92,8 @@ import Testing
             try SmallFiles.load(
                 SmallFiles.json(
                     vocabulary: ["▁", "a", "▁a"], merges: ["▁ a"], added: SmallFiles.added(3, "<x>"),
-                    preTokenizer: #"{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "\#(scheme)", "split": true}"#,
+                    preTokenizer:
+                        #"{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "\#(scheme)", "split": true}"#,
                     decoder: #"{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "\#(scheme)"}"#))
         }
         #expect(try load("always").ids("a a<x>a") == [2, 2, 3, 2])

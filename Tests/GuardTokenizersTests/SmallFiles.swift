@@ -7,7 +7,8 @@ import GuardJSON
 enum SmallFiles {
     /// A `tokenizer.json` of characters, with the parts that a test gives.
     static func json(
-        vocabulary: [String] = ["<unk>", "a", "b", "c", " ", "ab", "abc", "1", "2"], merges: [String] = ["a b", "ab c"],
+        vocabulary: [String] = ["<unk>", "a", "b", "c", " ", "ab", "abc", "1", "2"],
+        merges: [String] = ["a b", "ab c"],
         added: String = "", normalizer: String = "null", preTokenizer: String = "null", postProcessor: String = "null",
         decoder: String = "null", model: String = #""unk_token": "<unk>", "fuse_unk": true, "byte_fallback": false"#
     ) -> [UInt8] {
@@ -25,6 +26,15 @@ enum SmallFiles {
         let all = ["single_word", "lstrip", "rstrip", "normalized", "special"]
         let set = all.map { "\"\($0)\": \(flags.contains($0))" }.joined(separator: ", ")
         return "{\"id\": \(id), \"content\": \(quoted(content)), \(set)}"
+    }
+
+    /// A TemplateProcessing that puts ids around the text.
+    static func template(prefix: [Int] = [], suffix: [Int] = []) -> String {
+        """
+        {"type": "TemplateProcessing", "single": [
+            {"SpecialToken": {"id": "x"}}, {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "y"}}],
+         "special_tokens": {"x": {"ids": \(prefix)}, "y": {"ids": \(suffix)}}}
+        """
     }
 
     private static func quoted(_ text: String) -> String {
@@ -53,7 +63,8 @@ enum SmallFiles {
                 + varint(3, piece.kind)
             bytes += field(1, content)
         }
-        bytes += field(2, varint(3, type) + varint(35, byteFallback ? 1 : 0) + varint(40, 0) + varint(41, 1) + varint(42, 2))
+        bytes += field(
+            2, varint(3, type) + varint(35, byteFallback ? 1 : 0) + varint(40, 0) + varint(41, 1) + varint(42, 2))
         let flags = varint(3, dummyPrefix ? 1 : 0) + varint(4, removesExtraSpaces ? 1 : 0) + varint(5, 1)
         return bytes + field(3, field(1, Array("identity".utf8)) + (charsmap.isEmpty ? [] : field(2, charsmap)) + flags)
     }

@@ -131,8 +131,9 @@ struct VectorComparison {
             expect("as text", row, tokenizer.encode(row.text, specials: .asText, addSpecialTokens: false), want)
         }
         if tokenizer.count(row.text, addSpecialTokens: false) != ids.count { misses.append("count \(row.id)") }
-        if let want = row.decoded, String(decoding: tokenizer.decode(ids), as: UTF8.self).unicodeScalars.elementsEqual(
-            String(decoding: want, as: UTF8.self).unicodeScalars) == false
+        if let want = row.decoded,
+            String(decoding: tokenizer.decode(ids), as: UTF8.self).unicodeScalars.elementsEqual(
+                String(decoding: want, as: UTF8.self).unicodeScalars) == false
         {
             misses.append("decoded \(row.id)")
         }

@@ -95,8 +95,9 @@ package struct AnswerParts: Sendable {
     /// Edits of a whole answer for masks in its channels.
     func edits(masking masks: [AnswerView.Mask], body: [UInt8]) -> (edits: [JSONEdit], dropped: Set<String>) {
         var edits: [JSONEdit] = []
+        let ordered = OrderedMasks(masks)
         for text in texts {
-            let own = masks.filter { $0.channel == text.channel && $0.range.overlaps(text.channelRange) }
+            let own = ordered.overlapping(text.channelRange, of: text.channel)
             guard !own.isEmpty else { continue }
             for place in text.places {
                 let map = JSONStringMap(body: body, content: place)
@@ -115,15 +116,40 @@ package struct AnswerParts: Sendable {
         var dropped: Set<Int> = []
         var names: Set<String> = []
         for (index, side) in sides.enumerated() {
-            let isHit = masks.contains { mask in
-                guard let range = side.range else { return mask.channel.choice == side.channel.choice }
-                return mask.channel == side.channel && mask.range.overlaps(range)
-            }
+            let isHit =
+                side.range.map { !ordered.overlapping($0, of: side.channel).isEmpty }
+                ?? ordered.choices.contains(side.channel.choice)
             guard isHit else { continue }
             dropped.insert(index)
             names.insert(side.name)
         }
         edits += self.edits(Rewrite(dropped: dropped))
         return (edits, names)
+    }
+}
+
+/// Masks by channel and place: answers have as many tokens as text.
+private struct OrderedMasks {
+    private var byChannel: [ChannelID: [AnswerView.Mask]]
+    let choices: Set<Int>
+
+    init(_ masks: [AnswerView.Mask]) {
+        byChannel = Dictionary(grouping: masks.filter { !$0.range.isEmpty }, by: \.channel)
+            .mapValues { $0.sorted { $0.range.lowerBound < $1.range.lowerBound } }
+        choices = Set(masks.map(\.channel.choice))
+    }
+
+    func overlapping(_ range: ByteRange, of channel: ChannelID) -> ArraySlice<AnswerView.Mask> {
+        guard let masks = byChannel[channel] else { return [] }
+        // They do not overlap one another, so their ends are in order, too.
+        var low = 0
+        var high = masks.count
+        while low < high {
+            let middle = (low + high) / 2
+            if masks[middle].range.upperBound <= range.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        var end = low
+        while end < masks.count, masks[end].range.lowerBound < range.upperBound { end += 1 }
+        return masks[low..<end]
     }
 }

@@ -12,7 +12,9 @@ extension ChatCompletions {
         read(answer: root, into: &reader)
     }
 
-    private static func read(choice: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader) {
+    private static func read(
+        choice: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
+    ) {
         let content = ChannelID(choice: number, kind: .content)
         for (key, value) in choice.members {
             switch key.word {
@@ -33,7 +35,9 @@ extension ChatCompletions {
         }
     }
 
-    private static func read(message: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader) {
+    private static func read(
+        message: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
+    ) {
         guard message.kind == .object else { return reader.unread(message, pointer: pointer()) }
         for (key, value) in message.members {
             switch key.word {
@@ -67,7 +71,9 @@ extension ChatCompletions {
     }
 
     /// A string, or parts (Mistral): text parts are pieces of the channel.
-    private static func content(_ value: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader) {
+    private static func content(
+        _ value: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
+    ) {
         let channel = ChannelID(choice: number, kind: .content)
         guard value.kind == .array else { return reader.text(value, channel, pointer: pointer()) }
         for part in value.elements {
@@ -86,7 +92,9 @@ extension ChatCompletions {
     }
 
     /// Servers on the way from `reasoning_content` to `reasoning` send the same text under both names.
-    private static func reasoning(_ value: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader) {
+    private static func reasoning(
+        _ value: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
+    ) {
         let channel = ChannelID(choice: number, kind: .reasoning)
         if let text = value.stringBytes,
             let same = reader.parts.texts.lastIndex(where: { $0.channel == channel && $0.text == text })
@@ -97,7 +105,9 @@ extension ChatCompletions {
         reader.text(value, channel, pointer: pointer())
     }
 
-    private static func toolCalls(_ calls: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader) {
+    private static func toolCalls(
+        _ calls: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
+    ) {
         guard calls.kind == .array else { return reader.unread(calls, pointer: pointer()) }
         var position = -1
         for call in calls.elements {
@@ -122,7 +132,8 @@ extension ChatCompletions {
                         case "name":
                             reader.text(text, ChannelID(choice: number, kind: .toolName(index)), pointer: pointer())
                         case "arguments", "input":
-                            reader.text(text, ChannelID(choice: number, kind: .toolArguments(index)), pointer: pointer())
+                            reader.text(
+                                text, ChannelID(choice: number, kind: .toolArguments(index)), pointer: pointer())
                         default: reader.unread(text, pointer: pointer())
                         }
                     }
@@ -133,7 +144,9 @@ extension ChatCompletions {
     }
 
     /// `{content: [{token, bytes, logprob, top_logprobs}], refusal: [...]}`: each entry is one token of the text.
-    private static func logprobs(_ value: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader) {
+    private static func logprobs(
+        _ value: JSONNode, _ number: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
+    ) {
         guard value.kind == .object else { return reader.unread(value, pointer: pointer()) }
         for (key, entries) in value.members {
             let kind: ChannelID.Kind

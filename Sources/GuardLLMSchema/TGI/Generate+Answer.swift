@@ -15,7 +15,9 @@ extension Generate {
         }
     }
 
-    private static func read(generated: JSONNode, choice: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader) {
+    private static func read(
+        generated: JSONNode, choice: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
+    ) {
         guard generated.kind == .object else { return reader.unread(generated, pointer: pointer()) }
         reader.see(choice)
         for (key, value) in generated.members {
@@ -31,7 +33,9 @@ extension Generate {
     }
 
     /// Of a whole answer, and of each of `best_of_sequences`.
-    private static func details(_ details: JSONNode, _ choice: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader) {
+    private static func details(
+        _ details: JSONNode, _ choice: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
+    ) {
         guard details.kind == .object else { return reader.unread(details, pointer: pointer()) }
         let channel = ChannelID(choice: choice, kind: .content)
         for (key, value) in details.members {
@@ -62,17 +66,21 @@ extension Generate {
         }
     }
 
-    private static func prefill(_ value: JSONNode, _ choice: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader) {
+    private static func prefill(
+        _ value: JSONNode, _ choice: Int, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
+    ) {
         for token in value.elements {
             reader.text(token["text"], ChannelID(choice: choice, kind: .promptEcho), pointer: "\(pointer())/prefill")
         }
     }
 
     private static func tokens(
-        _ value: JSONNode, top: JSONNode?, _ channel: ChannelID, _ pointer: @autoclosure () -> String, _ reader: inout AnswerReader
+        _ value: JSONNode, top: JSONNode?, _ channel: ChannelID, _ pointer: @autoclosure () -> String,
+        _ reader: inout AnswerReader
     ) {
         guard value.kind == .array else { return reader.unread(value, pointer: pointer()) }
-        let list = reader.list([value] + (top.flatMap { $0.kind == .array && $0.count == value.count ? [$0] : nil } ?? []))
+        let list = reader.list(
+            [value] + (top.flatMap { $0.kind == .array && $0.count == value.count ? [$0] : nil } ?? []))
         var position = 0
         for token in value.elements {
             if token["special"]?.bool == true {
@@ -135,9 +143,10 @@ extension Generate {
         guard details.kind == .object else { return reader.unread(details, pointer: "/details") }
         for (key, value) in details.members {
             switch key.word {
-            case "finish_reason": if let word = value.string {
-                reader.parts.ends.append(ChoiceEnd(choice: 0, finishReason: word, place: value.contentRange))
-            }
+            case "finish_reason":
+                if let word = value.string {
+                    reader.parts.ends.append(ChoiceEnd(choice: 0, finishReason: word, place: value.contentRange))
+                }
             case "generated_tokens": reader.add(completionTokens: value)
             case "input_length":
                 if let count = value.integer, count >= 0 {
