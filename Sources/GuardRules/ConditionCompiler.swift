@@ -11,7 +11,7 @@ struct ConditionCompiler {
 
     private static let known = ["pcre", "words", "any"]
     private static let later = ["all", "not", "near", "json", "tokens", "classify"]
-    private static let laterValidators = ["nhs", "base58check", "jwt", "json-schema"]
+    private static let laterValidators = ["base58check", "jwt", "json-schema"]
 
     init(problems: YAMLProblems, view: TextView, isOnOutput: Bool) {
         self.problems = problems
@@ -106,6 +106,7 @@ struct ConditionCompiler {
         case "luhn" where text == "luhn": return .luhn
         case "iban" where text == "iban": return .iban
         case "ssn" where text == "ssn": return .ssn
+        case "nhs" where text == "nhs": return .nhs
         case "entropy":
             let arguments = text.dropFirst(name.count)
             if arguments.first == "(", arguments.last == ")" {
@@ -122,11 +123,11 @@ struct ConditionCompiler {
         default: break
         }
         if Self.laterValidators.contains(String(name)) {
-            reader.report("'validate: \(name)' is not in this version; known here: luhn, iban, ssn, entropy(…)")
+            reader.report("'validate: \(name)' is not in this version; known here: luhn, iban, ssn, nhs, entropy(…)")
         } else {
-            let names = ["luhn", "iban", "ssn", "entropy"]
+            let names = ["luhn", "iban", "ssn", "nhs", "entropy"]
             reader.report(
-                "unknown validator '\(text)'; known here: luhn, iban, ssn, entropy(…)"
+                "unknown validator '\(text)'; known here: luhn, iban, ssn, nhs, entropy(…)"
                     + LikelyMeant.suffix(String(name), among: names))
         }
         return nil

@@ -68,7 +68,9 @@ final class RuleCompiler {
         let roles = map["roles"].flatMap { roles in
             roles.oneOrMore { $0.choice(of: Role.self) }
         }
-        if let roles, roles.isEmpty { map["roles"]?.report("names no role; leave it out for all but toolDefinition") }
+        if let value = map["roles"], case .sequence(let items) = value.node.kind, items.isEmpty {
+            value.report("names no role; leave it out for all but toolDefinition")
+        }
         let when = map["when"].map(condition) ?? RuleCondition()
         let view = map["view"].flatMap(self.view) ?? .folded
         let action = map.required("action", in: "a rule").flatMap(self.action)

@@ -10,6 +10,8 @@ package enum Validator: Sendable, Hashable {
     /// United States social security number: area not 000, 666 or 9xx, group not 00, serial not 0000, and none of the
     /// numbers that were printed in advertisements.
     case ssn
+    /// NHS number of England and Wales: ten digits, the last a check digit modulo 11.
+    case nhs
     /// Shannon entropy in bits per byte of a capture group (0: the match) is at least this.
     case entropy(bits: Double, group: Int)
 
@@ -19,6 +21,7 @@ package enum Validator: Sendable, Hashable {
         case .luhn: return Self.luhn(UnsafeBufferPointer(rebasing: text[captures.range]))
         case .iban: return Self.iban(UnsafeBufferPointer(rebasing: text[captures.range]))
         case .ssn: return Self.ssn(UnsafeBufferPointer(rebasing: text[captures.range]))
+        case .nhs: return Self.nhs(UnsafeBufferPointer(rebasing: text[captures.range]))
         case .entropy(let bits, let group):
             guard let range = captures[group] else { return false }
             return Self.entropy(UnsafeBufferPointer(rebasing: text[range])) >= bits
@@ -32,6 +35,7 @@ package enum Validator: Sendable, Hashable {
             case .luhn: Self.luhn(text)
             case .iban: Self.iban(text)
             case .ssn: Self.ssn(text)
+            case .nhs: Self.nhs(text)
             case .entropy(let bits, _): Self.entropy(text) >= bits
             }
         }
@@ -116,6 +120,20 @@ package enum Validator: Sendable, Hashable {
         }
         // Woolworth's wallet card, the advertisement of 1940, and the usual examples.
         return number != 78_051_120 && number != 219_099_999 && number != 123_456_789 && number != 457_555_462
+    }
+
+    static func nhs(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        var sum = 0
+        var count = 0
+        var last = 0
+        for byte in text where isDigit(byte) {
+            last = Int(byte - 0x30)
+            count += 1
+            if count < 10 { sum += last * (11 - count) }
+            if count > 10 { return false }
+        }
+        // A remainder of 1 would need the check digit 10, which no number has.
+        return count == 10 && (11 - sum % 11) % 11 == last && sum > 0
     }
 
     static func entropy(_ text: UnsafeBufferPointer<UInt8>) -> Double {
