@@ -19,6 +19,8 @@ package struct StreamInspector {
     package private(set) var decoder: StreamDecoder
 
     package var statistics = StreamStatistics()
+    /// What the server has generated, judged or not: charged whatever leaves.
+    package private(set) var evidence = TokenEvidence()
     package private(set) var findings: [Finding] = []
     package private(set) var edits: [StreamEditRecord] = []
     package private(set) var failures: [StreamFailure] = []
@@ -57,6 +59,8 @@ package struct StreamInspector {
     package var bufferedBytes: Int { queuedBytes + decoder.bufferedBytes }
     /// Bytes of text that may not leave yet.
     package var heldBytes: Int { tracks.reduce(0) { $0 + $1.held } }
+    /// Channels that have shown themselves.
+    package var channelsCount: Int { tracks.count }
     /// What the server says it has used.
     package var usage: Usage? { decoder.usage }
     /// An event stream comment that keeps connections alive and means nothing.
@@ -116,6 +120,12 @@ package struct StreamInspector {
         return take()
     }
 
+    /// Ends the answer as the API would have, at the output limit that the server ignores.
+    package mutating func end(finishReason: String, usage: Usage?) -> [UInt8] {
+        let content = trackIndex[ChannelID(choice: 0, kind: .content)].flatMap { tracks[$0].delivered } ?? []
+        return cut(decoder.end(finishReason: finishReason, usage: usage, delivered: content))
+    }
+
     private mutating func take() -> [UInt8] {
         var bytes: [UInt8] = []
         swap(&bytes, &output)
@@ -154,6 +164,9 @@ package struct StreamInspector {
 
     private mutating func pass(_ event: StreamEvent, _ now: Int, _ scratch: inout MatchScratch) {
         statistics.tokensCount &+= event.parts.tokensCount ?? 0
+        evidence.add(tokens: event.parts.tokensCount)
+        for text in event.texts { evidence.add(text.text, to: text.channel) }
+        if let usage = decoder.usage { evidence.usage = usage }
         for choice in event.parts.choices where !seenChoices.contains(choice) { seenChoices.append(choice) }
         if !event.parts.opaque.isEmpty {
             skip("opaque")
@@ -301,7 +314,9 @@ package struct StreamInspector {
         }
         for edit in update.edits {
             edits.append(
-                StreamEditRecord(segment: segment, kind: kind, range: edit.range, rules: edit.rules.compactMap(ruleID)))
+                StreamEditRecord(
+                    segment: segment, kind: kind, range: edit.range, replacementBytes: edit.text.count,
+                    rules: edit.rules.compactMap(ruleID)))
         }
     }
 

@@ -137,5 +137,7 @@ package struct StreamEditRecord: Sendable, Hashable {
     package var segment: Int
     package var kind: String
     package var range: ByteRange
+    /// Bytes that stand there now.
+    package var replacementBytes: Int
     package var rules: [RuleID]
 }
