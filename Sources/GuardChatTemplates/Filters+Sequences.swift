@@ -26,7 +26,7 @@ extension Filters {
             return .string(try StringMethods.join(separator.marked(false), .list(parts), render).marked(false))
         },
         "items": { (_, value, _) throws(TemplateError) in
-            lazily { () throws(TemplateError) in
+            lazily(value) { () throws(TemplateError) in
                 switch value {
                 case .undefined: return ValueIterator([])
                 case .dictionary(let dictionary):
@@ -90,13 +90,13 @@ extension Filters {
                             if seen.insert(Value.Key(keepsCase ? key : folded(key))).inserted { return item }
                         }
                         return nil
-                    }))
+                    }, source: value))
         },
         "reverse": { (render, value, _) throws(TemplateError) in
             if case .string(let text) = value {
                 return .string(PythonString(scalars: text.scalars.reversed(), isMarkup: text.isMarkup))
             }
-            return .object(GeneratorObject(ValueIterator(try render.items(value).reversed())))
+            return .object(GeneratorObject(ValueIterator(try render.items(value).reversed()), source: value))
         },
         "min": { (render, value, arguments) throws(TemplateError) in
             try extreme(render, value, arguments, isMaximum: false)
@@ -157,7 +157,7 @@ extension Filters {
                 }
                 batches.append(.list(batch))
             }
-            return .object(GeneratorObject(ValueIterator(batches)))
+            return .object(GeneratorObject(ValueIterator(batches), source: .list(batches)))
         },
         "slice": { (render, value, arguments) throws(TemplateError) in
             let items = try render.items(value)
@@ -174,7 +174,7 @@ extension Filters {
                 slices.append(.list(slice))
                 start = end
             }
-            return .object(GeneratorObject(ValueIterator(slices)))
+            return .object(GeneratorObject(ValueIterator(slices), source: .list(slices)))
         },
     ]
 
@@ -213,7 +213,7 @@ extension Filters {
         return value
     }
 
-    private static func lazily(_ make: @escaping () throws(TemplateError) -> ValueIterator) -> Value {
+    private static func lazily(_ source: Value, _ make: @escaping () throws(TemplateError) -> ValueIterator) -> Value {
         var iterator: ValueIterator?
         return .object(
             GeneratorObject(
@@ -222,7 +222,7 @@ extension Filters {
                     let made = try make()
                     iterator = made
                     return try made.next()
-                }))
+                }, source: source))
     }
 
     private static func extreme(
@@ -247,7 +247,7 @@ extension Filters {
     }
 
     private static func map(_ render: Render, _ value: Value, _ arguments: CallArguments) throws(TemplateError) -> Value {
-        lazily { () throws(TemplateError) in
+        lazily(value) { () throws(TemplateError) in
             guard try render.truth(value) else { return ValueIterator([]) }
             if arguments.positional.isEmpty, let attribute = arguments.get(name: "attribute") {
                 let fallback = arguments.get(name: "default")
@@ -279,7 +279,7 @@ extension Filters {
     private static func select(
         _ render: Render, _ value: Value, _ arguments: CallArguments, keeps: Bool, byAttribute: Bool
     ) throws(TemplateError) -> Value {
-        lazily { () throws(TemplateError) in
+        lazily(value) { () throws(TemplateError) in
             guard try render.truth(value) else { return ValueIterator([]) }
             var rest = arguments
             var attribute: Value?
@@ -348,6 +348,8 @@ final class GroupObject: TemplateObject, @unchecked Sendable {
 
     init(_ grouper: Value, _ list: Value) { (self.grouper, self.list) = (grouper, list) }
 
+    override var depth: Int { max(grouper.depth, list.depth) + 1 }
+    override var weight: Int { grouper.weight + list.weight }
     override var typeName: String { "_GroupTuple" }
     override var description: String { PythonPrinter.repr(.tuple([grouper, list])).string }
 }

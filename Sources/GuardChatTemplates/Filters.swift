@@ -163,6 +163,7 @@ enum Filters {
         default: break
         }
         if let flag = arguments.get(3, "sort_keys") { dumper.sortKeys = try render.truth(flag) }
+        try render.charge(value.weight)
         let output = try dumper.dump(value)
         try render.charge(bytes: output.count)
         return .string(PythonString(utf8: output))

@@ -74,7 +74,7 @@ final class BinaryNode: Node {
 
     func evaluate(_ render: Render, _ frame: Frame) throws(TemplateError) -> Value {
         let left = try render.value(left, frame)
-        return try Arithmetic.apply(operation, left, try render.value(right, frame), render)
+        return try render.checked(try Arithmetic.apply(operation, left, try render.value(right, frame), render))
     }
 }
 
@@ -255,7 +255,8 @@ final class CallNode: Node {
             let object = try render.value(method.object, frame)
             if caller == nil, let name = method.method, Methods.has(object, name), !Subscript.isUnsafe(object, method.name)
             {
-                return try Methods.call(object, name, try arguments.evaluate(render, frame), render)
+                return try render.checked(
+                    try Methods.call(object, name, try arguments.evaluate(render, frame), render))
             }
             target = try Subscript.attribute(object, method.name, PythonString(method.name))
         } else {
@@ -263,7 +264,7 @@ final class CallNode: Node {
         }
         var arguments = try arguments.evaluate(render, frame)
         if let caller { arguments.named.append(("caller", caller)) }
-        return try render.call(target, arguments)
+        return try render.checked(try render.call(target, arguments))
     }
 }
 
@@ -281,7 +282,7 @@ final class FilterNode: Node {
 
     func evaluate(_ render: Render, _ frame: Frame) throws(TemplateError) -> Value {
         let value = try render.value(input, frame)
-        return try filter(render, value, try arguments.evaluate(render, frame))
+        return try render.checked(try filter(render, value, try arguments.evaluate(render, frame)))
     }
 }
 

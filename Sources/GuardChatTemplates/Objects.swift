@@ -20,6 +20,7 @@ final class ValueIterator {
 final class NamespaceObject: TemplateObject, @unchecked Sendable {
     var attributes: [String: Value] = [:]
 
+    override func dismantle() { attributes.removeAll() }
     override var typeName: String { "Namespace" }
     override var qualifiedTypeName: String { "jinja2.utils.Namespace" }
 
@@ -34,8 +35,12 @@ final class NamespaceObject: TemplateObject, @unchecked Sendable {
 /// Result of `map`, `select` ...: lazy, and read once.
 final class GeneratorObject: TemplateObject, @unchecked Sendable {
     let iterator: ValueIterator
+    private let source: Int
 
-    init(_ iterator: ValueIterator) { self.iterator = iterator }
+    /// `source` is what it is made from: each pull goes through all generators below.
+    init(_ iterator: ValueIterator, source: Value) { (self.iterator, self.source) = (iterator, source.depth) }
+
+    override var depth: Int { source + 1 }
 
     override var typeName: String { "generator" }
     override var description: String { "<generator object>" }
@@ -73,6 +78,8 @@ final class ViewObject: TemplateObject, @unchecked Sendable {
 
     init(_ name: String, _ items: [Value]) { (self.name, self.items) = (name, items) }
 
+    override var depth: Int { items.reduce(0) { max($0, $1.depth) } + 1 }
+    override var weight: Int { Value.extent(items).weight }
     override var typeName: String { name }
     override var description: String { "\(name)(\(PythonPrinter.repr(.list(items)).string))" }
 }
@@ -81,7 +88,7 @@ final class ViewObject: TemplateObject, @unchecked Sendable {
 final class LoopObject: TemplateObject, @unchecked Sendable {
     private var iterator: ValueIterator
     private var known: Int?
-    private let depth: Int
+    private let level: Int
     private let recursion: (LoopStep, Frame)?
     private var index0 = -1
     private var before: Value?
@@ -92,10 +99,14 @@ final class LoopObject: TemplateObject, @unchecked Sendable {
     init(iterator: ValueIterator, count: Int?, depth: Int, recursion: (LoopStep, Frame)?) {
         self.iterator = iterator
         self.known = count
-        self.depth = depth
+        self.level = depth
         self.recursion = recursion
     }
 
+    override func dismantle() {
+        (before, current, after, lastChanged) = (nil, nil, nil, nil)
+        iterator = ValueIterator([])
+    }
     override var typeName: String { "LoopContext" }
     override var qualifiedTypeName: String { "jinja2.runtime.LoopContext" }
 
@@ -138,8 +149,8 @@ final class LoopObject: TemplateObject, @unchecked Sendable {
         case "length": .int(try length())
         case "revindex": .int(try length() - index0)
         case "revindex0": .int(try length() - index0 - 1)
-        case "depth": .int(depth + 1)
-        case "depth0": .int(depth)
+        case "depth": .int(level + 1)
+        case "depth0": .int(level)
         case "previtem": before ?? .undefined(Undefined("there is no previous item"))
         case "nextitem": try peek() ?? .undefined(Undefined("there is no next item"))
         case "cycle", "changed": .object(BoundMethod(.object(self), name))
@@ -165,7 +176,7 @@ final class LoopObject: TemplateObject, @unchecked Sendable {
         guard let (step, frame) = recursion else {
             throw TemplateError(.type, "The loop must have the 'recursive' marker to be called recursively.")
         }
-        return .string(try step.runRecursive(items, depth: depth + 1, render, frame))
+        return .string(try step.runRecursive(items, depth: level + 1, render, frame))
     }
 }
 
@@ -261,6 +272,7 @@ final class CyclerObject: TemplateObject, @unchecked Sendable {
 
     init(_ items: [Value]) { self.items = items }
 
+    override var depth: Int { Value.extent(items).depth }
     override var typeName: String { "Cycler" }
     override var qualifiedTypeName: String { "jinja2.utils.Cycler" }
 
@@ -288,6 +300,7 @@ final class JoinerObject: TemplateObject, @unchecked Sendable {
 
     init(_ separator: Value) { self.separator = separator }
 
+    override var depth: Int { separator.depth + 1 }
     override var typeName: String { "Joiner" }
     override var qualifiedTypeName: String { "jinja2.utils.Joiner" }
 
@@ -304,6 +317,7 @@ final class BoundMethod: TemplateObject, @unchecked Sendable {
 
     init(_ receiver: Value, _ name: String) { (self.receiver, self.name) = (receiver, name) }
 
+    override var depth: Int { receiver.depth + 1 }
     override var typeName: String { "builtin_function_or_method" }
     override var description: String { "<built-in method \(name) of \(receiver.typeName) object>" }
 }
@@ -370,7 +384,7 @@ enum Globals {
             FunctionObject("namespace") { (render, arguments) throws(TemplateError) in
                 let namespace = NamespaceObject()
                 try render.charge(16)
-                render.namespaces.append(namespace)
+                render.registered.append(namespace)
                 for (key, value) in try pairs(arguments, render) {
                     namespace.attributes[PythonPrinter.str(key).string] = value
                 }

@@ -128,6 +128,7 @@ extension Render {
 
     func str(_ value: Value) throws(TemplateError) -> PythonString {
         if case .string(let text) = value { return text }
+        try charge(value.weight)
         let text = PythonPrinter.str(value)
         try charge(bytes: text.utf8.count)
         return text
@@ -381,6 +382,10 @@ enum Comparison {
     static func apply(
         _ comparison: ComparisonOperator, _ left: Value, _ right: Value, _ render: Render
     ) throws(TemplateError) -> Bool {
+        switch left {
+        case .list, .tuple, .dictionary: try render.charge(min(left.weight, right.weight))
+        default: break
+        }
         switch comparison {
         case .equal: return left.equals(right)
         case .notEqual: return !left.equals(right)
@@ -403,7 +408,7 @@ enum Comparison {
             guard item.isHashable else { throw TemplateError(.type, "unhashable type: '\(item.typeName)'") }
             return dictionary[key: item] != nil
         case .list(let list), .tuple(let list):
-            try render.charge(list.items.count)
+            try render.charge(list.weight)
             return list.items.contains { $0.equals(item) }
         case .undefined: return false
         case .object(let object) where object is GeneratorObject || object is RangeObject || object is ViewObject:

@@ -68,9 +68,9 @@ final class Render {
     var output: [UInt8] = []
     private var steps: Int
     private var depth = 0
-    /// Frames and namespaces that can be part of a reference cycle; emptied at the end.
+    /// What can be part of a reference cycle; emptied at the end.
     private var capturedFrames: [Frame] = []
-    var namespaces: [NamespaceObject] = []
+    var registered: [TemplateObject] = []
 
     init(program: Program, limits: ChatTemplate.Limits, now: TemplateTime, variables: [(String, Value)]) {
         self.program = program
@@ -89,7 +89,7 @@ final class Render {
         capturedFrames.append(root)
         defer {
             for frame in capturedFrames { frame.slots.removeAll() }
-            for namespace in namespaces { namespace.attributes.removeAll() }
+            for object in registered { object.dismantle() }
         }
         enter(program.function.body, root)
         _ = try run(program.function.body.steps, root)
@@ -112,8 +112,13 @@ final class Render {
     }
 
     func checked(_ value: Value) throws(TemplateError) -> Value {
-        if value.depth > ChatTemplate.valueDepthMax { throw .limit("\(ChatTemplate.valueDepthMax) nested values") }
-        return value
+        switch value {
+        case .list, .tuple, .dictionary, .object:
+            if value.depth > ChatTemplate.valueDepthMax { throw .limit("\(ChatTemplate.valueDepthMax) nested values") }
+            if value.weight > ChatTemplate.valueWeightMax { throw .limit("\(ChatTemplate.valueWeightMax) values") }
+            return value
+        default: return value
+        }
     }
 
     // MARK: Running
@@ -185,5 +190,7 @@ final class Render {
 
 extension ChatTemplate {
     /// Nesting of lists and dictionaries: printing and freeing them recurses.
-    static let valueDepthMax = 256
+    static let valueDepthMax = 200
+    /// Values in one value, shared ones counted each time.
+    static let valueWeightMax = 16_000_000
 }

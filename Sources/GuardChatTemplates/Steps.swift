@@ -230,6 +230,7 @@ final class LoopStep: Step {
             let loop = LoopObject(
                 iterator: iterator, count: test == nil ? iterable.knownCount : nil, depth: depth,
                 recursion: recursion == nil ? nil : (self, outer))
+            if loopSlot != nil { render.registered.append(loop) }
             while let item = try loop.advance() {
                 isEmpty = false
                 render.enter(block, frame)

@@ -18,15 +18,27 @@ package enum Value: Sendable {
 
     /// The items of a list or tuple.
     ///
-    /// `depth` bounds the nesting, so that neither printing nor freeing a value can exhaust the stack.
+    /// `depth` bounds the nesting, so that neither printing nor freeing a value can exhaust the stack; `weight` is the
+    /// count of values inside as printing meets them (one that is shared counts each time), so that a few doublings
+    /// cannot make a value that takes forever to print.
     package final class List: Sendable {
         package let items: [Value]
         let depth: Int
+        let weight: Int
 
         package init(_ items: [Value]) {
             self.items = items
-            depth = items.reduce(0) { max($0, $1.depth) } + 1
+            (depth, weight) = Value.extent(items)
         }
+    }
+
+    static func extent(_ items: [Value]) -> (depth: Int, weight: Int) {
+        var (depth, weight) = (0, 1)
+        for item in items {
+            depth = max(depth, item.depth)
+            weight = min(weight &+ item.weight, 1 << 60)
+        }
+        return (depth + 1, weight)
     }
 
     /// A `dict`: keeps the order of insertion.
@@ -35,6 +47,7 @@ package enum Value: Sendable {
         package let values: [Value]
         private let index: [Key: Int]?
         let depth: Int
+        let weight: Int
 
         /// Later values of equal keys replace earlier ones, at their place, as Python does.
         package init(_ pairs: [(Value, Value)]) {
@@ -55,7 +68,9 @@ package enum Value: Sendable {
             self.keys = keys
             self.values = values
             self.index = keys.count > 8 ? index : nil
-            depth = max(keys.reduce(0) { max($0, $1.depth) }, values.reduce(0) { max($0, $1.depth) }) + 1
+            let (ofKeys, ofValues) = (Value.extent(keys), Value.extent(values))
+            depth = max(ofKeys.depth, ofValues.depth)
+            weight = ofKeys.weight + ofValues.weight
         }
 
         /// Keys are known to be distinct.
@@ -69,7 +84,9 @@ package enum Value: Sendable {
             } else {
                 index = nil
             }
-            depth = values.reduce(0) { max($0, $1.depth) } + 1
+            let extent = Value.extent(values)
+            depth = extent.depth
+            weight = extent.weight + keys.count
         }
 
         package var count: Int { keys.count }
@@ -175,7 +192,17 @@ package enum Value: Sendable {
         switch self {
         case .list(let list), .tuple(let list): list.depth
         case .dictionary(let dictionary): dictionary.depth
+        case .object(let object): object.depth
         default: 0
+        }
+    }
+
+    var weight: Int {
+        switch self {
+        case .list(let list), .tuple(let list): list.weight
+        case .dictionary(let dictionary): dictionary.weight
+        case .object(let object): object.weight
+        default: 1
         }
     }
 }
@@ -204,4 +231,10 @@ package class TemplateObject: @unchecked Sendable {
     var typeName: String { "object" }
     var qualifiedTypeName: String { typeName }
     var description: String { "<\(typeName)>" }
+    /// As of values: of what it holds for good.
+    var depth: Int { 0 }
+    var weight: Int { 1 }
+    /// Lets go of what it holds, at the end of a render: what can be changed can be part of a circle, or of a chain
+    /// that is too long to be freed recursively.
+    func dismantle() {}
 }

@@ -41,15 +41,21 @@ struct HostileTemplateTests {
         "{% set ns = namespace(x=1) %}{% for i in range(100000) %}{% set ns.x = (ns.x,) %}{% endfor %}",
         "{% set ns = namespace(x=1) %}{% for i in range(100000) %}{% set ns.x = dict(a=ns.x) %}{% endfor %}",
         "{% set ns = namespace(x=1) %}{% for i in range(100000) %}{% set ns.x = [ns.x]|list + [] %}{% endfor %}",
-        "{{ " + String(repeating: "(", count: 100_000) + "1" + String(repeating: ")", count: 100_000) + " }}",
-        "{{ " + String(repeating: "[", count: 100_000) + "1" + String(repeating: "]", count: 100_000) + " }}",
-        "{{ " + String(repeating: "not ", count: 100_000) + "1 }}", "{{ " + String(repeating: "-", count: 100_000) + "1 }}",
-        "{{ 1" + String(repeating: " + 1", count: 100_000) + " }}", "{{ x" + String(repeating: ".x", count: 100_000) + " }}",
-        "{{ x" + String(repeating: "|e", count: 100_000) + " }}", "{{ x" + String(repeating: "()", count: 100_000) + " }}",
-        "{{ 1" + String(repeating: " if 1 else 1", count: 100_000) + " }}",
-        String(repeating: "{% if 1 %}", count: 100_000), String(repeating: "{% for x in y %}", count: 100_000),
-        "{% set " + String(repeating: "(", count: 100_000) + "a = 1 %}",
-        "{% for " + String(repeating: "(", count: 100_000) + "a in b %}",
+        "{% set ns = namespace(x=[[1]]) %}{% for i in range(100000) %}{% set ns.x = ns.x|batch(1)|list %}{% endfor %}",
+        "{% set ns = namespace(x=['a']) %}{% for i in range(100000) %}{% set ns.x = ns.x|map('upper') %}{% endfor %}{{ ns.x|list }}",
+        "{% set ns = namespace(x=[1]) %}{% for i in range(100000) %}{% set ns.x = ns.x|select %}{% endfor %}",
+        "{% set ns = namespace(x={'a': 1}) %}{% for i in range(100000) %}{% set ns.x = {'a': ns.x.items()} %}{% endfor %}",
+        "{% set ns = namespace(x=1) %}{% for i in range(100000) %}{% set ns.x = cycler(ns.x) %}{% endfor %}",
+        "{% set ns = namespace(s=[1], t=[1]) %}{% for i in range(100) %}{% set ns.s = [ns.s, ns.s] %}{% set ns.t = [ns.t, ns.t] %}{% if ns.s == ns.t %}{% endif %}{% endfor %}",
+        "{{ " + String(repeating: "(", count: 4_000) + "1" + String(repeating: ")", count: 4_000) + " }}",
+        "{{ " + String(repeating: "[", count: 4_000) + "1" + String(repeating: "]", count: 4_000) + " }}",
+        "{{ " + String(repeating: "not ", count: 4_000) + "1 }}", "{{ " + String(repeating: "-", count: 4_000) + "1 }}",
+        "{{ 1" + String(repeating: " + 1", count: 4_000) + " }}", "{{ x" + String(repeating: ".x", count: 4_000) + " }}",
+        "{{ x" + String(repeating: "|e", count: 4_000) + " }}", "{{ x" + String(repeating: "()", count: 4_000) + " }}",
+        "{{ 1" + String(repeating: " if 1 else 1", count: 4_000) + " }}",
+        String(repeating: "{% if 1 %}", count: 4_000), String(repeating: "{% for x in y %}", count: 4_000),
+        "{% set " + String(repeating: "(", count: 4_000) + "a = 1 %}",
+        "{% for " + String(repeating: "(", count: 4_000) + "a in b %}",
     ]
 
     @Test(arguments: sources)
@@ -69,6 +75,8 @@ struct HostileTemplateTests {
             {% macro m(x) %}{% macro inner() %}{{ x }}{% endmacro %}{% set a.m = inner %}{{ inner() }}{% endmacro %}{{ m(1) }}
             {% set chain = namespace(p=none) %}
             {% for i in range(50000) %}{% set chain.p = namespace(p=chain.p) %}{% endfor %}
+            {% set l = namespace(p=none) %}
+            {% for i in range(20000) %}{% for x in [l.p] %}{% set l.p = [loop] %}{{ loop.first }}{% endfor %}{% endfor %}
             """
         let template = try ChatTemplate(source: source)
         for _ in 0..<3 { _ = try template.render(messages: .list([]), addGenerationPrompt: true) }
