@@ -76,8 +76,11 @@ extension Exchange {
             }
         }
         answer.isCutAtLimit = true
-        let usage = Usage(promptTokens: promptTokens, completionTokens: limit, totalTokens: promptTokens + limit)
-        return answer.stream?.end(finishReason: "length", usage: answer.hidesUsage ? nil : usage) ?? []
+        // Named first: the call modifies `answer`, so its arguments may not read from it.
+        let usage =
+            answer.hidesUsage
+            ? nil : Usage(promptTokens: promptTokens, completionTokens: limit, totalTokens: promptTokens + limit)
+        return answer.stream?.end(finishReason: "length", usage: usage) ?? []
     }
 
     /// Takes over into the record what the inspector has found.

@@ -83,8 +83,7 @@ extension RuleBundle {
         var folded = FoldedView()
         swap(&folded, &scratch.folded)
         for index in selected {
-            let rule = rules[index]
-            if rule.view == .folded {
+            if prefilter.isFolded[index] {
                 if !hasFolded {
                     hasFolded = true
                     folded.removeAll()
@@ -92,13 +91,15 @@ extension RuleBundle {
                     folded.finish()
                     scratch.foldedSketch.reset(to: folded.text.span)
                 }
-                collect(rule, folded.text.span, folded, &scratch, &evaluation)
+                if scratch.usesPrefilter, !prefilter.mayMatch(index, scratch.foldedSketch) { continue }
+                collect(rules[index], folded.text.span, folded, &scratch, &evaluation)
             } else {
                 if !hasRaw {
                     hasRaw = true
                     scratch.rawSketch.reset(to: text)
                 }
-                collect(rule, text, nil, &scratch, &evaluation)
+                if scratch.usesPrefilter, !prefilter.mayMatch(index, scratch.rawSketch) { continue }
+                collect(rules[index], text, nil, &scratch, &evaluation)
             }
         }
         swap(&folded, &scratch.folded)

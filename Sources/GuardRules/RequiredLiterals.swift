@@ -1,3 +1,5 @@
+internal import GuardCore
+
 /// Literals of which a text must hold at least one if a pattern matches in it.
 ///
 /// The seam of the literal prefilter. Today a literal is tested by all its trigrams against a sketch of the text (a set
@@ -8,9 +10,9 @@ package struct RequiredLiterals: Sendable, Hashable {
     /// Lower-case ASCII. Empty: nothing is known.
     package let any: [[UInt8]]
     /// Slots of the sketch, those of one literal after the other: the text holds the literal only if it holds all.
-    private let probes: [UInt16]
+    fileprivate let probes: [UInt16]
     /// End in `probes` of each literal's slots.
-    private let ends: [Int]
+    fileprivate let ends: [Int]
 
     package static let unknown = RequiredLiterals(any: [], avoiding: [])
 
@@ -85,5 +87,54 @@ package struct TextSketch: ~Copyable {
 
     func contains(_ slot: UInt16) -> Bool {
         words[Int(slot) >> 6] & (1 << UInt64(slot & 63)) != 0
+    }
+}
+
+/// The literals of all rules in flat arrays: most rules are passed over for most texts, and to look at one should not
+/// cost the reference counts of its parts.
+struct PrefilterPlan: Sendable {
+    let isFolded: [Bool]
+    /// End in `literalEnds` of each rule's detectors.
+    private let detectorEnds: [Int]
+    /// End in `slotEnds` of each detector's literals; a detector without any always runs.
+    private let literalEnds: [Int]
+    /// End in `slots` of each literal.
+    private let slotEnds: [Int]
+    private let slots: [UInt16]
+
+    init(_ rules: [CompiledRule]) {
+        isFolded = rules.map { $0.view == .folded }
+        var detectorEnds: [Int] = []
+        var literalEnds: [Int] = []
+        var slotEnds: [Int] = []
+        var slots: [UInt16] = []
+        for rule in rules {
+            for detector in rule.detectors {
+                slotEnds += detector.required.ends.map { $0 + slots.count }
+                slots += detector.required.probes
+                literalEnds.append(slotEnds.count)
+            }
+            detectorEnds.append(literalEnds.count)
+        }
+        (self.detectorEnds, self.literalEnds) = (detectorEnds, literalEnds)
+        (self.slotEnds, self.slots) = (slotEnds, slots)
+    }
+
+    /// Whether any detector of the rule may match a text with this sketch.
+    func mayMatch(_ rule: Int, _ sketch: borrowing TextSketch) -> Bool {
+        let first = rule == 0 ? 0 : detectorEnds[rule - 1]
+        var literal = first == 0 ? 0 : literalEnds[first - 1]
+        for detector in first..<detectorEnds[rule] {
+            let end = literalEnds[detector]
+            if literal == end { return true }
+            while literal < end {
+                var slot = literal == 0 ? 0 : slotEnds[literal - 1]
+                let last = slotEnds[literal]
+                while slot < last, sketch.contains(slots[slot]) { slot += 1 }
+                if slot == last { return true }
+                literal += 1
+            }
+        }
+        return false
     }
 }

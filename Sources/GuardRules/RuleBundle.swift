@@ -17,6 +17,7 @@ package final class RuleBundle: Sendable {
     let inputSelection: RuleSelection
     let outputSelection: RuleSelection
     package let hasConditions: Bool
+    let prefilter: PrefilterPlan
 
     /// One file of a bundle in memory.
     package struct File: Sendable {
@@ -62,6 +63,7 @@ package final class RuleBundle: Sendable {
         inputSelection = RuleSelection(phase: .input, rules: rules)
         outputSelection = RuleSelection(phase: .output, rules: rules)
         hasConditions = rules.contains { !$0.when.isAlways }
+        prefilter = PrefilterPlan(rules)
     }
 
     package func rule(_ id: RuleID) -> CompiledRule? {

@@ -31,12 +31,21 @@ for _ in range(40):
     if record or not decision:
         break
     time.sleep(0.05)
-if record:
-    keep = ["action", "status", "reasons", "tokens", "budget", "findings", "edits", "stream", "latency"]
-    short = {key: record[key] for key in keep if record.get(key) not in (None, [], {})}
-    if "budget" in short:
-        short["budget"] = [{k: b.get(k) for k in ("name", "limit", "reserved", "settled", "remaining")} for b in short["budget"]]
-    print("record " + json.dumps(short))
-else:
+
+
+def compact(value):
+    """Without nulls, empty parts and long hashes."""
+    if isinstance(value, dict):
+        parts = {key: compact(part) for key, part in value.items() if key not in ("tokenizerHash", "view", "kind", "score")}
+        return {key: part for key, part in parts.items() if part not in (None, [], {})}
+    return [compact(part) for part in value] if isinstance(value, list) else value
+
+
+if not record:
     print(f"no record of {decision}")
     sys.exit(1)
+record["edits"] = [edit for edit in record.get("edits") or [] if edit.get("rule")]
+for key in ("action", "reasons", "tokens", "budget", "findings", "edits", "stream", "latency"):
+    part = compact(record.get(key))
+    if part not in (None, [], {}):
+        print(f"  record.{key:8} {json.dumps(part)}")
