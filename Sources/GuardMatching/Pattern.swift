@@ -109,7 +109,8 @@ package final class Pattern: @unchecked Sendable {
         isLineSearched =
             Self.info(code, UInt32(PCRE2_INFO_FIRSTCODETYPE)) == 2
             && Self.info(code, UInt32(PCRE2_INFO_ALLOPTIONS)) & PCRE2_NO_START_OPTIMIZE == 0
-        usesJIT = options.jit && pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD) == 0
+        usesJIT =
+            options.jit && pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD) == 0
             && Self.jitSize(code) > 0
     }
 

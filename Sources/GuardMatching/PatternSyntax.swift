@@ -92,9 +92,11 @@ struct PatternSyntax {
             case UInt8(ascii: "[") where structured && (next == UInt8(ascii: ":")):
                 // A POSIX class inside a class: its `]` does not end the class.
                 let close = Self.find([UInt8(ascii: ":"), UInt8(ascii: "]")], in: source, from: index + 2)
-                let isName = close < source.count && source[(index + 2)..<close].allSatisfy {
-                    ($0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z")) || $0 == UInt8(ascii: "^")
-                }
+                let isName =
+                    close < source.count
+                    && source[(index + 2)..<close].allSatisfy {
+                        ($0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z")) || $0 == UInt8(ascii: "^")
+                    }
                 index = isName ? close + 2 : index + 1
                 continue
             case UInt8(ascii: "]") where inClass:

@@ -55,8 +55,9 @@ extension ChannelInspector {
             }
         }
         if plan.hasFolded {
-            for index in (front.folded - text.foldedBase)..<max(
-                front.folded - text.foldedBase, end.folded - text.foldedBase)
+            for index
+                in (front.folded - text.foldedBase)..<max(
+                    front.folded - text.foldedBase, end.folded - text.foldedBase)
             {
                 let row = Int(text.folded[index]) * words
                 for word in 0..<words { candidates[word] |= plan.foldedStarts[row + word] }

@@ -53,7 +53,8 @@ struct ChannelText {
         folder.append(raw.span.extracting((range.lowerBound - rawBase)..<(range.upperBound - rawBase)))
         let text = folder.text
         folded.append(contentsOf: text)
-        let isASCII = text.count == range.count && text.allSatisfy { $0 < 0x80 }
+        let isASCII =
+            text.count == range.count && text.allSatisfy { $0 < 0x80 }
             && raw[(range.lowerBound - rawBase)..<(range.upperBound - rawBase)].allSatisfy { $0 < 0x80 }
         for index in text.indices {
             if isASCII {

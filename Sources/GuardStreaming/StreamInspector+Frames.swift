@@ -177,7 +177,8 @@ extension StreamInspector {
         var edits = frame.event.parts.edits(rewrite) + frame.unreadEdits
         if frame.isRest {
             let (removals, ranges) = frame.repetitionEdits()
-            edits.removeAll { edit in ranges.contains { $0.overlaps(edit.range) || $0.contains(edit.range.lowerBound) } }
+            edits.removeAll { edit in ranges.contains { $0.overlaps(edit.range) || $0.contains(edit.range.lowerBound) }
+            }
             edits += removals
         }
         output += frame.event.reframed(edits)

@@ -125,7 +125,9 @@ package final class StreamPlan: Sendable {
     /// The rules that judge one channel: `select` gets the index in `rules`.
     package func selection(where select: (Int) -> Bool) -> Selection {
         var bits = [UInt64](repeating: 0, count: words)
-        for (index, entry) in entries.enumerated() where select(entry.rule) { bits[index / 64] |= 1 << UInt64(index % 64) }
+        for (index, entry) in entries.enumerated() where select(entry.rule) {
+            bits[index / 64] |= 1 << UInt64(index % 64)
+        }
         return Selection(bits: bits)
     }
 

@@ -62,7 +62,8 @@ func outcome(_ pattern: Pattern, _ text: String, from: Int = 0, mode: MatchMode 
         ("foo|foobar", "xfoo", .match(1..<4)), ("foobar|foo", "xfoo", .partial(start: 1)),
         (#"foo\b"#, "xfoo", .partial(start: 1)), (#"foo$"#, "xfoo", .partial(start: 1)),
         (#"foo$"#, "xfoo\n", .partial(start: 1)), (#"foo$"#, "xfoo\na", .none),
-        (#"(?<=ab)c"#, "xab", .none), (#"(?<=ab)cd"#, "xabc", .partial(start: 3)), (#"\d+x"#, "a12", .partial(start: 1)),
+        (#"(?<=ab)c"#, "xab", .none), (#"(?<=ab)cd"#, "xabc", .partial(start: 3)),
+        (#"\d+x"#, "a12", .partial(start: 1)),
         (#"a\R"#, "a\r", .partial(start: 0)), (#"[^a]"#, "a", .none), ("a*", "b", .none),
         (#"foo(?!bar)"#, "foob", .partial(start: 0)), (#"foo(?!bar)"#, "fooc", .match(0..<3)),
         ("aé", "xa", .partial(start: 1)), (#"(?m)foo\n^bar"#, "foo\n", .partial(start: 0)),
@@ -109,10 +110,12 @@ func outcome(_ pattern: Pattern, _ text: String, from: Int = 0, mode: MatchMode 
     @Test func validatorSeesGroups() throws {
         let pattern = try Pattern(#"(\w)(\d)?(\w)"#, validated: true)
         var seen: [ByteRange?] = []
-        _ = matches(pattern, "ab", validate: { captures, _ in
-            seen = [captures[0], captures[1], captures[2], captures[3], captures[4]]
-            return true
-        })
+        _ = matches(
+            pattern, "ab",
+            validate: { captures, _ in
+                seen = [captures[0], captures[1], captures[2], captures[3], captures[4]]
+                return true
+            })
         #expect(seen == [0..<2, 0..<1, nil, 1..<2, nil])
     }
 

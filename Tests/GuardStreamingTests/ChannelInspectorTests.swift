@@ -45,46 +45,95 @@ private let card = #"\b(?:\d[ -]?){12,18}\d\b"#
 
 /// Name, rules, texts.
 private let nasty: [(String, @Sendable () throws -> [StreamRule], [String])] = [
-    ("lookbehind", { [try rule(0, .mask, "(?<=ab)c+"), try rule(1, .block, "(?<!x)yz")] },
-        ["abccabc", "xyz yz", "abcxyzyz", "ababcab"]),
+    (
+        "lookbehind", { [try rule(0, .mask, "(?<=ab)c+"), try rule(1, .block, "(?<!x)yz")] },
+        ["abccabc", "xyz yz", "abcxyzyz", "ababcab"]
+    ),
     ("nested lookbehind", { [try rule(0, .mask, "(?<=a(?<=ba)c)x")] }, ["bacx acx", "bacxbacx"]),
-    ("word boundaries", { [try rule(0, .mask, #"\bcat\b"#), try rule(1, .block, #"\bdog\b"#)] },
-        ["cat cats concat cat", "a dogs dog x", "dog", "cat dog"]),
+    (
+        "word boundaries", { [try rule(0, .mask, #"\bcat\b"#), try rule(1, .block, #"\bdog\b"#)] },
+        ["cat cats concat cat", "a dogs dog x", "dog", "cat dog"]
+    ),
     ("not a word boundary", { [try rule(0, .mask, #"\Bat\B"#)] }, ["cats at bath", "at"]),
-    ("alternatives of different lengths", { [try rule(0, .mask, "foo|foobar|o+b"), try rule(1, .block, "barbaz|rb")] },
-        ["foobarbaz", "foofoobaz", "xoobar", "fooba"]),
+    (
+        "alternatives of different lengths",
+        { [try rule(0, .mask, "foo|foobar|o+b"), try rule(1, .block, "barbaz|rb")] },
+        ["foobarbaz", "foofoobaz", "xoobar", "fooba"]
+    ),
     ("longest first", { [try rule(0, .mask, "foobar|foo")] }, ["foobar", "fooba", "foofoo", "foobafoobar"]),
-    ("overlapping masks", { [try rule(0, .mask, "abc"), try rule(1, .mask, "bcd+e"), try rule(2, .mask, "ef?g")] },
-        ["abcdefg", "abcdddd", "abcddde", "abcdeeg abcdefgabc", "abcbcdeefg"]),
-    ("mask and block overlap", { [try rule(0, .mask, "abc"), try rule(1, .block, "cdx"), try rule(2, .mask, "b")] },
-        ["abcd", "abcdx", "zzabcdxabc"]),
-    ("luhn", { [try rule(0, .mask, card, luhn: true)] },
-        ["pay 4111 1111 1111 1111", "card 4111 1111 1111 1111 12/27", "12 4111 1111 1111 1111", "4111111111111112 "]),
-    ("luhn blocks", { [try rule(0, .block, card, luhn: true), try rule(1, .mask, "1{4}")] },
-        ["pay 4111 1111 1111 1111 x", "4111 1111 1111 1112 4111111111111111."]),
-    ("can be empty", { [try rule(0, .mask, "a*"), try rule(1, .mask, "(?:bc)*"), try rule(2, .report, "|b?")] },
-        ["aabcbca", "bcb", "caa"]),
-    ("multi-byte", { [try rule(0, .mask, "é+ü"), try rule(1, .block, "(?<=€)😀"), try rule(2, .report, "ü.")] },
-        ["éééü é", "€😀", "😀 €é😀€😀x", "üé"]),
-    ("anchors", { [try rule(0, .mask, "^ab"), try rule(1, .mask, #"\Acd"#), try rule(2, .mask, "(?m)^x"),
-        try rule(3, .mask, "b$"), try rule(4, .block, #"z\z"#)] },
-        ["abab", "cdcd\nx\r\nx\rx b", "ab\n", "b\nb", "zz", "cz\n"]),
-    ("lookahead", { [try rule(0, .mask, "a(?=bc)"), try rule(1, .block, "x(?!yz)"), try rule(2, .mask, "(?=cd)c")] },
-        ["abc abd", "xyzxyzxya", "xyzx", "cecd"]),
-    ("newlines", { [try rule(0, .mask, #"\sX"#), try rule(1, .mask, #"a\Rb"#), try rule(2, .mask, "a.b")] },
-        ["\r\nX", "a\r\nba\nba\rb", "a\r", "axba\r\nX"]),
-    ("folded", { [try rule(0, .mask, "secret", folded: true), try rule(1, .block, #"\bfi\b"#, folded: true)] },
-        ["a SEC\u{200B}RET b", "ｓｅｃｒｅｔ", "s\u{AD}e\u{200D}cretx", "xﬁ ﬁx ﬁ", "secre\u{200B}", "\u{200B}\u{200B}fi"]),
-    ("folded halves", { [try rule(0, .mask, "f", folded: true), try rule(1, .mask, "i.", folded: true)] },
-        ["aﬁb", "ﬁ", "ﬁﬁﬁ"]),
-    ("views together", { [try rule(0, .mask, "Key", folded: true), try rule(1, .block, "K\u{200B}?e"),
-        try rule(2, .report, "ey+")] }, ["xKEYkey", "k\u{200B}ey", "\u{212A}eyy", "K\u{200B}ey"]),
-    ("atomic and possessive", { [try rule(0, .mask, "a++b"), try rule(1, .mask, "(?>c|cd)e"), try rule(2, .mask, "d+?e")] },
-        ["aaab", "aaac", "cdece", "ddde"]),
-    ("backreference", { [try rule(0, .mask, #"(a|b)c\1"#), try rule(1, .block, #"(x+)y\1z"#)] },
-        ["acaacbbcb", "xxyxxz", "xxyxz", "xxyx"]),
-    ("several detectors", { [try rule(0, .mask, "one", "two", "onetwo"), try rule(1, .block, "three", "thirty")] },
-        ["onetwo", "one two three", "thirtee", "twonetw"]),
+    (
+        "overlapping masks", { [try rule(0, .mask, "abc"), try rule(1, .mask, "bcd+e"), try rule(2, .mask, "ef?g")] },
+        ["abcdefg", "abcdddd", "abcddde", "abcdeeg abcdefgabc", "abcbcdeefg"]
+    ),
+    (
+        "mask and block overlap", { [try rule(0, .mask, "abc"), try rule(1, .block, "cdx"), try rule(2, .mask, "b")] },
+        ["abcd", "abcdx", "zzabcdxabc"]
+    ),
+    (
+        "luhn", { [try rule(0, .mask, card, luhn: true)] },
+        ["pay 4111 1111 1111 1111", "card 4111 1111 1111 1111 12/27", "12 4111 1111 1111 1111", "4111111111111112 "]
+    ),
+    (
+        "luhn blocks", { [try rule(0, .block, card, luhn: true), try rule(1, .mask, "1{4}")] },
+        ["pay 4111 1111 1111 1111 x", "4111 1111 1111 1112 4111111111111111."]
+    ),
+    (
+        "can be empty", { [try rule(0, .mask, "a*"), try rule(1, .mask, "(?:bc)*"), try rule(2, .report, "|b?")] },
+        ["aabcbca", "bcb", "caa"]
+    ),
+    (
+        "multi-byte", { [try rule(0, .mask, "é+ü"), try rule(1, .block, "(?<=€)😀"), try rule(2, .report, "ü.")] },
+        ["éééü é", "€😀", "😀 €é😀€😀x", "üé"]
+    ),
+    (
+        "anchors",
+        {
+            [
+                try rule(0, .mask, "^ab"), try rule(1, .mask, #"\Acd"#), try rule(2, .mask, "(?m)^x"),
+                try rule(3, .mask, "b$"), try rule(4, .block, #"z\z"#),
+            ]
+        },
+        ["abab", "cdcd\nx\r\nx\rx b", "ab\n", "b\nb", "zz", "cz\n"]
+    ),
+    (
+        "lookahead",
+        { [try rule(0, .mask, "a(?=bc)"), try rule(1, .block, "x(?!yz)"), try rule(2, .mask, "(?=cd)c")] },
+        ["abc abd", "xyzxyzxya", "xyzx", "cecd"]
+    ),
+    (
+        "newlines", { [try rule(0, .mask, #"\sX"#), try rule(1, .mask, #"a\Rb"#), try rule(2, .mask, "a.b")] },
+        ["\r\nX", "a\r\nba\nba\rb", "a\r", "axba\r\nX"]
+    ),
+    (
+        "folded", { [try rule(0, .mask, "secret", folded: true), try rule(1, .block, #"\bfi\b"#, folded: true)] },
+        ["a SEC\u{200B}RET b", "ｓｅｃｒｅｔ", "s\u{AD}e\u{200D}cretx", "xﬁ ﬁx ﬁ", "secre\u{200B}", "\u{200B}\u{200B}fi"]
+    ),
+    (
+        "folded halves", { [try rule(0, .mask, "f", folded: true), try rule(1, .mask, "i.", folded: true)] },
+        ["aﬁb", "ﬁ", "ﬁﬁﬁ"]
+    ),
+    (
+        "views together",
+        {
+            [
+                try rule(0, .mask, "Key", folded: true), try rule(1, .block, "K\u{200B}?e"),
+                try rule(2, .report, "ey+"),
+            ]
+        }, ["xKEYkey", "k\u{200B}ey", "\u{212A}eyy", "K\u{200B}ey"]
+    ),
+    (
+        "atomic and possessive",
+        { [try rule(0, .mask, "a++b"), try rule(1, .mask, "(?>c|cd)e"), try rule(2, .mask, "d+?e")] },
+        ["aaab", "aaac", "cdece", "ddde"]
+    ),
+    (
+        "backreference", { [try rule(0, .mask, #"(a|b)c\1"#), try rule(1, .block, #"(x+)y\1z"#)] },
+        ["acaacbbcb", "xxyxxz", "xxyxz", "xxyx"]
+    ),
+    (
+        "several detectors", { [try rule(0, .mask, "one", "two", "onetwo"), try rule(1, .block, "three", "thirty")] },
+        ["onetwo", "one two three", "thirtee", "twonetw"]
+    ),
     ("report only", { [try rule(0, .report, "a[^b]*b"), try rule(1, .report, #"\w+"#)] }, ["axxb aab", "a"]),
 ]
 
@@ -109,7 +158,8 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
             }
             if result != oracle.result {
                 Issue.record(
-                    "\(name): \(String(decoding: text, as: UTF8.self).debugDescription) \(how): \(result) instead of \(oracle.result)")
+                    "\(name): \(String(decoding: text, as: UTF8.self).debugDescription) \(how): \(result) instead of \(oracle.result)"
+                )
             }
         }
         for cut in 0...text.count { run([text[..<cut], text[cut...]], "cut at \(cut)") }
@@ -136,10 +186,12 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
             var name = ""
             for index in 0..<count {
                 let source = randomPattern(depth: 3, &generator)
-                let effect: StreamRule.Effect = [.mask, .mask, .block, .report].randomElement(using: &generator) ?? .mask
+                let effect: StreamRule.Effect =
+                    [.mask, .mask, .block, .report].randomElement(using: &generator) ?? .mask
                 let folded = Int.random(in: 0..<4, using: &generator) == 0
                 let validated = Int.random(in: 0..<5, using: &generator) == 0
-                guard let pattern = try? Pattern(source, options: PatternOptions(caseless: folded), validated: validated)
+                guard
+                    let pattern = try? Pattern(source, options: PatternOptions(caseless: folded), validated: validated)
                 else { continue }
                 let validate: StreamRule.Detector.Validate? = validated ? sumIsNoMultipleOfThree : nil
                 let detector = StreamRule.Detector(pattern: pattern, validate: validate)
@@ -160,7 +212,9 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
             let source = randomPattern(depth: 3, &generator)
             var interpreted = PatternOptions()
             interpreted.jit = false
-            guard let fast = try? Pattern(source), let slow = try? Pattern(source, options: interpreted) else { continue }
+            guard let fast = try? Pattern(source), let slow = try? Pattern(source, options: interpreted) else {
+                continue
+            }
             var scratch = MatchScratch()
             for _ in 0..<6 {
                 let text = randomText(&generator)
@@ -170,7 +224,9 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
                         let left = fast.firstMatch(in: text.span, from: from, mode: mode, scratch: &scratch)
                         let leftGroups = scratch.captures
                         let right = slow.firstMatch(in: text.span, from: from, mode: mode, scratch: &scratch)
-                        #expect(left == right, "/\(source)/ from \(from) of \(String(decoding: text, as: UTF8.self).debugDescription)")
+                        #expect(
+                            left == right,
+                            "/\(source)/ from \(from) of \(String(decoding: text, as: UTF8.self).debugDescription)")
                         if case .match(let range) = left {
                             #expect(leftGroups == scratch.captures)
                             from = range.upperBound

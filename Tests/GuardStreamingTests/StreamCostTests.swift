@@ -18,7 +18,8 @@ import Testing
         #"(?i)\bapi[_-]?key\s*[:=]\s*\S+"#, #"\bbc1[a-z0-9]{25,39}\b"#, #"\b0x[a-fA-F0-9]{40}\b"#,
         #"\b(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}\b"#, #"!\[[^\]]*\]\(https?://[^)]+\)"#,
         #"https?://[^\s/]+:[^\s@]+@\S+"#, #"(?i)\bignore (?:all )?previous instructions\b"#,
-        #"(?i)\bsystem prompt\b"#, #"(?i)\bmy instructions are\b"#, #"\bglpat-[\w-]{20}\b"#, #"\bnpm_[A-Za-z0-9]{36}\b"#,
+        #"(?i)\bsystem prompt\b"#, #"(?i)\bmy instructions are\b"#, #"\bglpat-[\w-]{20}\b"#,
+        #"\bnpm_[A-Za-z0-9]{36}\b"#,
         #"\bSG\.[\w-]{22}\.[\w-]{43}\b"#, #"\bdop_v1_[a-f0-9]{64}\b"#, #"(?i)\bjailbreak\b"#, #"(?i)\bconfidential\b"#,
         #"\b[A-Z]{5}\d{4}[A-Z]\b"#,
     ]
@@ -72,7 +73,9 @@ import Testing
             Double(times[min(times.count - 1, Int(Double(times.count) * share))]) / 1000
         }
         let mean = Double(times.reduce(0, +)) / Double(times.count) / 1000
-        print("COST \(name): \(times.count) events, µs: mean \(mean) median \(time(0.5)) p99 \(time(0.99)) max \(time(1))")
+        print(
+            "COST \(name): \(times.count) events, µs: mean \(mean) median \(time(0.5)) p99 \(time(0.99)) max \(time(1))"
+        )
         let (median, p99) = (holds[holds.count / 2], holds[holds.count * 99 / 100])
         print("COST   held after an event, bytes: median \(median) p99 \(p99) max \(holds.last ?? 0)")
     }
@@ -83,7 +86,9 @@ import Testing
         Self.measure("30 rules, corpus, answers of 2 KB", plan, text, answerBytes: 2_000)
         Self.measure("30 rules, corpus, answers of 100 KB", plan, text, answerBytes: 100_000)
         let long = Array(("![" + String(repeating: "word ", count: 190)).utf8)
-        Self.measure("30 rules, up to 950 bytes held", plan, Array(repeatElement(long, count: 50).joined()), answerBytes: long.count)
+        Self.measure(
+            "30 rules, up to 950 bytes held", plan, Array(repeatElement(long, count: 50).joined()),
+            answerBytes: long.count)
         let huge = Array(("![" + String(repeating: "word ", count: 12_000)).utf8)
         Self.measure("30 rules, up to 60 KB held", plan, huge, answerBytes: huge.count)
     }
@@ -93,7 +98,8 @@ import Testing
         var bytes: [UInt8] = []
         for index in 0..<20_000 {
             bytes += Array(
-                "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"w\(index % 10) \"},\"logprobs\":null,\"finish_reason\":null}]}\n\n".utf8)
+                (#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"#
+                    + #""delta":{"content":"w\#(index % 10) "},"logprobs":null,"finish_reason":null}]}"# + "\n\n").utf8)
         }
         var scratch = MatchScratch()
         for (name, rules) in [("no rules", RuleBundle.empty), ("one rule", bundle)] {

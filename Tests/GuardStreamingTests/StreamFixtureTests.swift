@@ -139,7 +139,8 @@ struct StreamFixture: Decodable, Sendable, CustomTestStringConvertible {
         var options = StreamOptions()
         options.dropsUsage = true
         let fixture = try #require(StreamFixture.all.first { $0.name == "choices-do-not-wait" })
-        let result = run(.chatCompletions, try bundle(fixture.rules), [fixture.bytes[...]], options: options, scratch: &scratch)
+        let result = run(
+            .chatCompletions, try bundle(fixture.rules), [fixture.bytes[...]], options: options, scratch: &scratch)
         #expect(!String(decoding: result.bytes, as: UTF8.self).contains("total_tokens"))
         #expect(result.statistics.end == .complete)
     }
