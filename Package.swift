@@ -11,6 +11,8 @@ struct Module {
     var external: [External] = []
     /// Modules that only its tests import.
     var testUses: [String] = []
+    /// Products that only its tests import.
+    var testExternal: [External] = []
     var tested = true
 }
 
@@ -28,6 +30,7 @@ let hummingbird = External("Hummingbird", "hummingbird")
 let logging = External("Logging", "swift-log")
 let crypto = External("Crypto", "swift-crypto")
 let lifecycle = External("ServiceLifecycle", "swift-service-lifecycle")
+let signals = External("UnixSignals", "swift-service-lifecycle")
 let arguments = External("ArgumentParser", "swift-argument-parser")
 
 let modules: [Module] = [
@@ -41,7 +44,9 @@ let modules: [Module] = [
     Module(name: "GuardLLMSchema", uses: ["GuardCore", "GuardJSON"]),
     // engines
     Module(name: "GuardMatching", uses: ["GuardCore", "CPCRE2"]),
-    Module(name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching"], testUses: ["CZLIB"]),
+    Module(
+        name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching"], external: [crypto],
+        testUses: ["CZLIB"]),
     Module(name: "GuardChatTemplates", uses: ["GuardCore", "GuardJSON"]),
     Module(
         name: "GuardRules", uses: ["GuardCore", "GuardYAML", "GuardMatching"],
@@ -49,7 +54,7 @@ let modules: [Module] = [
     Module(
         name: "GuardStreaming",
         uses: ["GuardCore", "GuardJSON", "GuardLLMSchema", "GuardMatching", "GuardRules"]),
-    Module(name: "GuardBudgets", uses: ["GuardCore"]),
+    Module(name: "GuardBudgets", uses: ["GuardCore"], external: [crypto]),
     // policy
     Module(name: "GuardTelemetry", uses: ["GuardCore"]),
     Module(name: "GuardDecisionLog", uses: ["GuardCore", "GuardJSON"], external: [crypto]),
@@ -63,8 +68,12 @@ let modules: [Module] = [
     // wiring
     Module(
         name: "GuardConfiguration",
+        uses: ["GuardCore", "GuardJSON", "GuardYAML", "GuardBudgets"]),
+    Module(
+        name: "GuardAssembly",
         uses: [
-            "GuardCore", "GuardYAML", "GuardTokenizers", "GuardChatTemplates", "GuardRules", "GuardBudgets",
+            "GuardCore", "GuardJSON", "GuardBudgets", "GuardConfiguration", "GuardLLMSchema", "GuardTokenizers",
+            "GuardChatTemplates", "GuardRules",
             "GuardPolicy",
         ]),
     // edges
@@ -78,22 +87,23 @@ let modules: [Module] = [
     Module(
         name: "GuardAdmin",
         uses: ["GuardCore", "GuardJSON", "GuardLLMSchema", "GuardPolicy", "GuardTelemetry", "GuardTokenizers"],
-        external: [hummingbird, logging, lifecycle]),
+        external: [hummingbird, nio, logging, lifecycle], testExternal: [nioPosix, nioHTTP1]),
     Module(
         name: "GuardControl",
         uses: [
             "GuardCore", "GuardJSON", "GuardYAML", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates",
-            "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration",
+            "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration", "GuardAssembly", "GuardBudgets",
+            "GuardDecisionLog",
         ],
-        external: [nio, nioPosix, nioHTTP1, logging, lifecycle]),
+        external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle]),
     // executables
     Module(
         name: "guardd", kind: .executable,
         uses: [
-            "GuardCore", "GuardConfiguration", "GuardPolicy", "GuardProxy", "GuardAdmin", "GuardDecisionLog",
-            "GuardTelemetry",
+            "GuardCore", "GuardConfiguration", "GuardAssembly", "GuardPolicy", "GuardProxy", "GuardAdmin",
+            "GuardDecisionLog", "GuardTelemetry", "GuardBudgets", "GuardRules", "GuardJSON",
         ],
-        external: [arguments, logging, lifecycle, nioPosix], tested: false),
+        external: [arguments, logging, lifecycle, signals, nioPosix], tested: false),
     Module(
         name: "guardctl", kind: .executable, uses: ["GuardCore", "GuardControl"], external: [arguments], tested: false),
 ]
@@ -151,7 +161,8 @@ for module in modules where wanted.contains(module.name) {
         .testTarget(
             name: module.name + "Tests",
             dependencies: [.byName(name: module.name), "GuardTesting"] + dependencies
-                + module.testUses.map { .byName(name: $0) },
+                + module.testUses.map { .byName(name: $0) }
+                + module.testExternal.map { .product(name: $0.product, package: $0.package) },
             swiftSettings: settings))
 }
 targets.append(

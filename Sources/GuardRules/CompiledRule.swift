@@ -89,46 +89,6 @@ package struct RuleCondition: Sendable, Hashable {
     }
 }
 
-/// `*` stands for any run of characters, `?` for one; all else for itself, case matters. Linear in practice: only the
-/// last `*` is ever gone back to.
-package struct Glob: Sendable, Hashable {
-    package let source: String
-    private let pattern: [UInt8]
-
-    package init(_ source: String) {
-        self.source = source
-        pattern = Array(source.utf8)
-    }
-
-    package func matches(_ value: String) -> Bool {
-        let text = Array(value.utf8)
-        var at = 0
-        var index = 0
-        var star: (pattern: Int, text: Int)?
-        while index < text.count {
-            if at < pattern.count, pattern[at] == UInt8(ascii: "*") {
-                star = (at, index)
-                at += 1
-            } else if at < pattern.count, pattern[at] == UInt8(ascii: "?") {
-                at += 1
-                index += 1
-                while index < text.count, text[index] & 0xC0 == 0x80 { index += 1 }
-            } else if at < pattern.count, pattern[at] == text[index] {
-                at += 1
-                index += 1
-            } else if let (pattern, start) = star {
-                star = (pattern, start + 1)
-                at = pattern + 1
-                index = start + 1
-            } else {
-                return false
-            }
-        }
-        while at < pattern.count, pattern[at] == UInt8(ascii: "*") { at += 1 }
-        return at == pattern.count
-    }
-}
-
 /// `tests:` of a rule, for `guardctl test`.
 package struct RuleTests: Sendable {
     package struct Text: Sendable {

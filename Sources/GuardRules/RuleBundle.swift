@@ -16,7 +16,7 @@ package final class RuleBundle: Sendable {
 
     let inputSelection: RuleSelection
     let outputSelection: RuleSelection
-    let hasConditions: Bool
+    package let hasConditions: Bool
     let prefilter: PrefilterPlan
 
     /// One file of a bundle in memory.

@@ -117,6 +117,9 @@ package final class StreamPlan: Sendable {
         foldedLookbehind = entries.lazy.filter(\.isFolded).map(\.pattern.windowLookbehind).max() ?? 0
     }
 
+    /// What the rule with this index in its bundle does.
+    func effect(ofRule rule: Int) -> StreamRule.Effect { rules.first { $0.rule == rule }?.effect ?? .report }
+
     func holds(_ entry: Int) -> Bool { holding[entry / 64] & (1 << UInt64(entry % 64)) != 0 }
 
     /// The rules that judge one channel: `select` gets the index in `rules`.

@@ -1,1 +1,3 @@
-print("guardctl")
+import GuardControl
+
+await GuardctlCommand.runAndExit()

@@ -55,44 +55,50 @@ struct JSONDocumentTests {
         #expect(index["messages"]?.integer == 1)
     }
 
-    @Test(arguments: [
-        ("0", 0), ("-0", 0), ("9223372036854775807", .max), ("-9223372036854775808", .min),
-        ("9223372036854775808", nil), ("-9223372036854775809", nil), ("1.0", nil), ("1e3", nil),
-        ("99999999999999999999999999", nil),
-    ] as [(String, Int64?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("-0", 0), ("9223372036854775807", .max), ("-9223372036854775808", .min),
+            ("9223372036854775808", nil), ("-9223372036854775809", nil), ("1.0", nil), ("1e3", nil),
+            ("99999999999999999999999999", nil),
+        ] as [(String, Int64?)])
     func integersAreExact(_ text: String, _ value: Int64?) throws {
         #expect(try document(text).root.integer == value)
     }
 
-    @Test(arguments: [
-        ("", .empty, 0), ("  \n", .empty, 3), ("\u{FEFF}{}", .byteOrderMark, 0), ("{", .unexpectedEnd, 1),
-        ("[1,]", .unexpectedByte, 3), ("[,1]", .unexpectedByte, 1), ("{\"a\":1,}", .unexpectedByte, 7),
-        ("{\"a\" 1}", .unexpectedByte, 5), ("{a:1}", .unexpectedByte, 1), ("[1 2]", .unexpectedByte, 3),
-        ("[1}", .unexpectedByte, 2), ("{\"a\":1]", .unexpectedByte, 6), ("1 1", .trailingBytes, 2),
-        ("{}x", .trailingBytes, 2), ("NaN", .unexpectedByte, 0), ("Infinity", .unexpectedByte, 0),
-        ("-Infinity", .invalidNumber, 1), ("nul", .unexpectedEnd, 3), ("nuLl", .unexpectedByte, 2),
-        ("tru e", .unexpectedByte, 3), ("01", .invalidNumber, 1), ("-", .unexpectedEnd, 1), ("1.", .unexpectedEnd, 2),
-        ("1.x", .invalidNumber, 2), (".5", .unexpectedByte, 0), ("+1", .unexpectedByte, 0), ("1e", .unexpectedEnd, 2),
-        ("1e+", .unexpectedEnd, 3), ("1e400", .numberOutOfRange, 0), ("[-1e999]", .numberOutOfRange, 1),
-        ("0x10", .trailingBytes, 1), ("\"a", .unexpectedEnd, 2), ("\"\\", .unexpectedEnd, 2),
-        ("\"\\x\"", .invalidEscape, 1), ("\"\\u12g4\"", .invalidEscape, 5), ("\"\\u12", .unexpectedEnd, 5),
-        ("\"\\ud800\"", .loneSurrogate, 1), ("\"\\udc00\"", .loneSurrogate, 1),
-        ("\"\\ud800\\u0041\"", .loneSurrogate, 1), ("\"\\ud800\\n\"", .loneSurrogate, 1),
-        ("\"a\tb\"", .controlCharacter, 2), ("\"a\nb\"", .controlCharacter, 2), ("\"a\u{0}\"", .controlCharacter, 2),
-        ("// c\n1", .unexpectedByte, 0), ("/* */1", .unexpectedByte, 0), ("'a'", .unexpectedByte, 0),
-        ("{\"a\":1,\"a\":2}", .duplicateKey, 7), ("{\"a\":1,\"\\u0061\":2}", .duplicateKey, 7),
-        ("{\"x\":{\"é\":1,\"b\":0,\"\\u00e9\":2}}", .duplicateKey, 19), ("{\"\":1,\"\":2}", .duplicateKey, 6),
-        ("\u{A0}1", .unexpectedByte, 0),
-    ] as [(String, JSONError.Code, Int)])
+    @Test(
+        arguments: [
+            ("", .empty, 0), ("  \n", .empty, 3), ("\u{FEFF}{}", .byteOrderMark, 0), ("{", .unexpectedEnd, 1),
+            ("[1,]", .unexpectedByte, 3), ("[,1]", .unexpectedByte, 1), ("{\"a\":1,}", .unexpectedByte, 7),
+            ("{\"a\" 1}", .unexpectedByte, 5), ("{a:1}", .unexpectedByte, 1), ("[1 2]", .unexpectedByte, 3),
+            ("[1}", .unexpectedByte, 2), ("{\"a\":1]", .unexpectedByte, 6), ("1 1", .trailingBytes, 2),
+            ("{}x", .trailingBytes, 2), ("NaN", .unexpectedByte, 0), ("Infinity", .unexpectedByte, 0),
+            ("-Infinity", .invalidNumber, 1), ("nul", .unexpectedEnd, 3), ("nuLl", .unexpectedByte, 2),
+            ("tru e", .unexpectedByte, 3), ("01", .invalidNumber, 1), ("-", .unexpectedEnd, 1),
+            ("1.", .unexpectedEnd, 2),
+            ("1.x", .invalidNumber, 2), (".5", .unexpectedByte, 0), ("+1", .unexpectedByte, 0),
+            ("1e", .unexpectedEnd, 2),
+            ("1e+", .unexpectedEnd, 3), ("1e400", .numberOutOfRange, 0), ("[-1e999]", .numberOutOfRange, 1),
+            ("0x10", .trailingBytes, 1), ("\"a", .unexpectedEnd, 2), ("\"\\", .unexpectedEnd, 2),
+            ("\"\\x\"", .invalidEscape, 1), ("\"\\u12g4\"", .invalidEscape, 5), ("\"\\u12", .unexpectedEnd, 5),
+            ("\"\\ud800\"", .loneSurrogate, 1), ("\"\\udc00\"", .loneSurrogate, 1),
+            ("\"\\ud800\\u0041\"", .loneSurrogate, 1), ("\"\\ud800\\n\"", .loneSurrogate, 1),
+            ("\"a\tb\"", .controlCharacter, 2), ("\"a\nb\"", .controlCharacter, 2),
+            ("\"a\u{0}\"", .controlCharacter, 2),
+            ("// c\n1", .unexpectedByte, 0), ("/* */1", .unexpectedByte, 0), ("'a'", .unexpectedByte, 0),
+            ("{\"a\":1,\"a\":2}", .duplicateKey, 7), ("{\"a\":1,\"\\u0061\":2}", .duplicateKey, 7),
+            ("{\"x\":{\"é\":1,\"b\":0,\"\\u00e9\":2}}", .duplicateKey, 19), ("{\"\":1,\"\":2}", .duplicateKey, 6),
+            ("\u{A0}1", .unexpectedByte, 0),
+        ] as [(String, JSONError.Code, Int)])
     func refuses(_ text: String, _ code: JSONError.Code, _ offset: Int) {
         #expect(failure(Array(text.utf8)) == JSONError(code, at: offset))
     }
 
-    @Test(arguments: [
-        [0x22, 0x80, 0x22], [0x22, 0xC0, 0xAF, 0x22], [0x22, 0xC3, 0x22], [0x22, 0xE0, 0x80, 0xAF, 0x22],
-        [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xF4, 0x90, 0x80, 0x80, 0x22], [0x22, 0xF8, 0x88, 0x80, 0x80, 0x22],
-        [0x22, 0xF0, 0x9F, 0x98, 0x22], [0x22, 0xFF, 0x22],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0x22, 0x80, 0x22], [0x22, 0xC0, 0xAF, 0x22], [0x22, 0xC3, 0x22], [0x22, 0xE0, 0x80, 0xAF, 0x22],
+            [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xF4, 0x90, 0x80, 0x80, 0x22], [0x22, 0xF8, 0x88, 0x80, 0x80, 0x22],
+            [0x22, 0xF0, 0x9F, 0x98, 0x22], [0x22, 0xFF, 0x22],
+        ] as [[UInt8]])
     func refusesBadUTF8(_ bytes: [UInt8]) {
         #expect(failure(bytes) == JSONError(.invalidUTF8, at: 1))
         // The same behind a long run of plain text, where the scan is in eight-byte steps.

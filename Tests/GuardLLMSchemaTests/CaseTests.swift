@@ -51,7 +51,9 @@ struct CaseTests {
             #expect(read.model == expected["model"] as? String)
             #expect(read.stream == expected["stream"] as? Bool)
             #expect(read.outputLimit.value == expected["max_tokens"] as? Int)
-            let texts = (expected["input_texts"] as? [[String: String]] ?? []).map { [$0["role"] ?? "", $0["text"] ?? ""] }
+            let texts = (expected["input_texts"] as? [[String: String]] ?? []).map {
+                [$0["role"] ?? "", $0["text"] ?? ""]
+            }
             let own = read.segments.filter { Self.listedKinds.contains($0.kind) }
                 .map { [$0.kind, String(decoding: $0.text, as: UTF8.self)] }
             #expect(own == texts)
@@ -135,7 +137,8 @@ struct CaseTests {
     }
 
     /// However the reads are cut, the events are the same.
-    @Test(arguments: Case.guarded.filter { $0.responseBody != nil && $0.isStream }) func streamCuts(_ test: Case) throws {
+    @Test(arguments: Case.guarded.filter { $0.responseBody != nil && $0.isStream }) func streamCuts(_ test: Case) throws
+    {
         let endpoint = try #require(test.endpoint)
         let body = try #require(test.responseBody)
         let (whole, events) = try Outcome.stream(endpoint, [body[...]])

@@ -81,7 +81,9 @@ struct Case: Sendable, CustomTestStringConvertible {
 
     var responseHeaders: [String: String] {
         var headers: [String: String] = [:]
-        for header in response?["headers"] as? [[String]] ?? [] where header.count == 2 { headers[header[0]] = header[1] }
+        for header in response?["headers"] as? [[String]] ?? [] where header.count == 2 {
+            headers[header[0]] = header[1]
+        }
         return headers
     }
 

@@ -22,6 +22,8 @@ package struct AnswerParts: Sendable {
     var lists: [[JSONNode]] = []
     /// What to replace so that the JSON no longer ends its choices.
     var endClearing: [SideField.ReplacedRange] = []
+    /// What to replace where an event is sent in two: role, tool call id.
+    var onceClearing: [SideField.ReplacedRange] = []
 
     /// Which texts change, and what goes with them.
     package struct Rewrite: Sendable {
@@ -33,13 +35,17 @@ package struct AnswerParts: Sendable {
         package var wholes: [Int: [UInt8]]
         /// Take the ends out: finish reasons become null, TGI's final fields too.
         package var clearsEnds: Bool
+        /// The event was sent before with the beginning of its texts: take out what clients would append twice (role,
+        /// tool call ids).
+        package var continues: Bool
         /// New finish reasons of `ends[i]`.
         package var finishReasons: [Int: String]
 
         package init(
             texts: [Int: [UInt8]] = [:], dropped: Set<Int> = [], wholes: [Int: [UInt8]] = [:], clearsEnds: Bool = false,
-            finishReasons: [Int: String] = [:]
+            continues: Bool = false, finishReasons: [Int: String] = [:]
         ) {
+            self.continues = continues
             self.texts = texts
             self.dropped = dropped
             self.wholes = wholes
@@ -70,6 +76,9 @@ package struct AnswerParts: Sendable {
             guard let place = sides[index].place else { continue }
             edits.append(JSONEdit(range: place, replacement: JSONEscape.escaped(text)))
         }
+        if rewrite.continues {
+            for range in onceClearing { edits.append(JSONEdit(range: range.range, replacement: range.bytes)) }
+        }
         if rewrite.clearsEnds {
             let cleared = endClearing
             edits.removeAll { edit in cleared.contains { $0.range.overlaps(edit.range) } }
@@ -86,8 +95,9 @@ package struct AnswerParts: Sendable {
     /// Edits of a whole answer for masks in its channels.
     func edits(masking masks: [AnswerView.Mask], body: [UInt8]) -> (edits: [JSONEdit], dropped: Set<String>) {
         var edits: [JSONEdit] = []
+        let ordered = OrderedMasks(masks)
         for text in texts {
-            let own = masks.filter { $0.channel == text.channel && $0.range.overlaps(text.channelRange) }
+            let own = ordered.overlapping(text.channelRange, of: text.channel)
             guard !own.isEmpty else { continue }
             for place in text.places {
                 let map = JSONStringMap(body: body, content: place)
@@ -106,15 +116,40 @@ package struct AnswerParts: Sendable {
         var dropped: Set<Int> = []
         var names: Set<String> = []
         for (index, side) in sides.enumerated() {
-            let isHit = masks.contains { mask in
-                guard let range = side.range else { return mask.channel.choice == side.channel.choice }
-                return mask.channel == side.channel && mask.range.overlaps(range)
-            }
+            let isHit =
+                side.range.map { !ordered.overlapping($0, of: side.channel).isEmpty }
+                ?? ordered.choices.contains(side.channel.choice)
             guard isHit else { continue }
             dropped.insert(index)
             names.insert(side.name)
         }
         edits += self.edits(Rewrite(dropped: dropped))
         return (edits, names)
+    }
+}
+
+/// Masks by channel and place: answers have as many tokens as text.
+private struct OrderedMasks {
+    private var byChannel: [ChannelID: [AnswerView.Mask]]
+    let choices: Set<Int>
+
+    init(_ masks: [AnswerView.Mask]) {
+        byChannel = Dictionary(grouping: masks.filter { !$0.range.isEmpty }, by: \.channel)
+            .mapValues { $0.sorted { $0.range.lowerBound < $1.range.lowerBound } }
+        choices = Set(masks.map(\.channel.choice))
+    }
+
+    func overlapping(_ range: ByteRange, of channel: ChannelID) -> ArraySlice<AnswerView.Mask> {
+        guard let masks = byChannel[channel] else { return [] }
+        // They do not overlap one another, so their ends are in order, too.
+        var low = 0
+        var high = masks.count
+        while low < high {
+            let middle = (low + high) / 2
+            if masks[middle].range.upperBound <= range.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        var end = low
+        while end < masks.count, masks[end].range.lowerBound < range.upperBound { end += 1 }
+        return masks[low..<end]
     }
 }

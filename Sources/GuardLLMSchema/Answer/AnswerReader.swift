@@ -23,10 +23,10 @@ struct AnswerReader {
     }
 
     /// All strings below a value that the schema does not know.
-    mutating func unread(_ node: JSONNode, pointer: String) {
+    mutating func unread(_ node: JSONNode, pointer: @autoclosure () -> String) {
         for string in node.strings {
             guard let text = string.stringBytes, !text.isEmpty else { continue }
-            parts.unread.append(UnreadText(text: text, place: string.contentRange, pointer: pointer))
+            parts.unread.append(UnreadText(text: text, place: string.contentRange, pointer: pointer()))
         }
     }
 
@@ -70,6 +70,12 @@ struct AnswerReader {
         guard let word = reason.string else { return }
         parts.ends.append(ChoiceEnd(choice: choice, finishReason: word, place: reason.contentRange))
         clearAtEnd(reason)
+    }
+
+    /// A string that clients append when it comes again.
+    mutating func once(_ node: JSONNode) {
+        guard streaming, node.kind == .string else { return }
+        parts.onceClearing.append(SideField.ReplacedRange(range: node.byteRange, bytes: Array("null".utf8)))
     }
 
     mutating func clearAtEnd(_ node: JSONNode?) {

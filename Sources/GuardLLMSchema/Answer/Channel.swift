@@ -3,7 +3,8 @@ package struct ChannelID: Hashable, Sendable, CustomStringConvertible {
     package enum Kind: Hashable, Sendable {
         case content, reasoning, refusal
         /// Name and arguments of the tool call with this index.
-        case toolName(Int), toolArguments(Int)
+        case toolName(Int)
+        case toolArguments(Int)
         /// The same of OpenAI's former `function_call`.
         case functionName, functionArguments
         /// The prompt sent back: `prefill`, `prompt_text`, `prompt_logprobs`.

@@ -82,7 +82,8 @@ struct ChannelTracks: Sendable {
             let own = ChannelID(choice: channel.choice, kind: .generatedText)
             let first = reader.parts.texts.count
             reader.parts.texts.append(
-                AnswerText(channel: own, offset: 0, text: whole, places: reader.parts.sides[index].place.map { [$0] } ?? []))
+                AnswerText(
+                    channel: own, offset: 0, text: whole, places: reader.parts.sides[index].place.map { [$0] } ?? []))
             _ = placeTexts(&reader.parts, from: first)
             // Now a text in its own right; the side must not write the same place a second time.
             reader.parts.sides[index].channel = own

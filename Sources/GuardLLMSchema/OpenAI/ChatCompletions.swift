@@ -23,12 +23,13 @@ enum ChatCompletions: EndpointSchema {
         let root = reader.root
         guard root.kind == .object else { throw reader.wrongType(root, "", "an object") }
         reader.view.outputLimit.container = root
-        reader.view.outputLimit.field = reader.options.api.insertsMaxCompletionTokens ? "max_completion_tokens" : "max_tokens"
+        reader.view.outputLimit.field =
+            reader.options.api.insertsMaxCompletionTokens ? "max_completion_tokens" : "max_tokens"
         var chat: RequestView.Chat?
         var settings = Settings()
         for (key, value) in root.members {
             guard let name = key.string else { continue }
-            let pointer = "/\(name)"
+            let pointer = "/" + name
             switch name {
             case "messages":
                 guard value.kind == .array else { throw reader.wrongType(value, pointer, "an array of messages") }

@@ -16,7 +16,7 @@ enum Completions: EndpointSchema {
         var hasPrompt = false
         for (key, value) in root.members {
             guard let name = key.string else { continue }
-            let pointer = "/\(name)"
+            let pointer = "/" + name
             switch name {
             case "prompt":
                 // vLLM takes null where `prompt_embeds` stands instead, which is refused.

@@ -4,14 +4,16 @@ import GuardJSON
 /// What answers and events of chat and text completions have in common: the outer object, usage, errors.
 enum OpenAIAnswer {
     typealias ChoiceBody = (
-        _ choice: JSONNode, _ number: Int, _ pointer: String, _ reader: inout AnswerReader
+        _ choice: JSONNode, _ number: Int, _ pointer: () -> String, _ reader: inout AnswerReader
     ) -> Void
 
     static func read(_ root: JSONNode, into reader: inout AnswerReader, choice body: ChoiceBody) {
         guard root.kind == .object else { return reader.unread(root, pointer: "") }
+        var isError = false
         for (key, value) in root.members {
-            switch key.string {
-            case "id", "object", "created", "model", "system_fingerprint", "service_tier", "obfuscation", "timings",
+            switch key.word {
+            case "object": isError = value.isString("error")
+            case "id", "created", "model", "system_fingerprint", "service_tier", "obfuscation", "timings",
                 "metrics", "kv_transfer_params", "ec_transfer_params", "prompt_token_ids":
                 continue
             case "choices":
@@ -28,11 +30,13 @@ enum OpenAIAnswer {
             case "error": error(value, into: &reader)
             case "prompt_text":
                 reader.text(value, ChannelID(choice: 0, kind: .promptEcho), pointer: "/prompt_text")
-            case let name: reader.unread(value, pointer: "/\(known.contains(name ?? "") ? name ?? "" : "*")")
+            default:
+                let name = key.string ?? ""
+                reader.unread(value, pointer: "/\(known.contains(name) ? name : "*")")
             }
         }
         // vLLM's former shape: the error object is the answer itself.
-        if root["object"]?.isString("error") == true {
+        if isError {
             reader.error(type: root["type"], code: root["code"])
         }
     }
@@ -45,7 +49,7 @@ enum OpenAIAnswer {
         let given = choice["index"]?.integer.flatMap { $0 >= 0 && $0 <= Int64(Int32.max) ? Int($0) : nil }
         let number = given ?? position
         reader.see(number)
-        body(choice, number, "/choices/\(position)", &reader)
+        body(choice, number, { "/choices/\(position)" }, &reader)
     }
 
     static func usage(_ node: JSONNode) -> Usage? {

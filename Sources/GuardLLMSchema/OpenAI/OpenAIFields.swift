@@ -48,7 +48,7 @@ enum OpenAIFields {
     /// Reads a field that both endpoints have.
     /// - Returns: whether it was one.
     static func read(_ name: String, _ value: JSONNode, _ reader: inout RequestReader) throws(RequestError) -> Bool {
-        let pointer = "/\(name)"
+        let pointer = "/" + name
         switch name {
         case "model":
             reader.view.model = try reader.string(value, pointer)

@@ -62,7 +62,9 @@ struct RequestReader {
     /// One string as one segment; null is none.
     /// - Returns: index of the segment.
     @discardableResult
-    mutating func segment(_ role: Role, _ kind: String, _ node: JSONNode, _ pointer: String) throws(RequestError) -> Int? {
+    mutating func segment(_ role: Role, _ kind: String, _ node: JSONNode, _ pointer: String) throws(RequestError)
+        -> Int?
+    {
         if node.isNull { return nil }
         guard let text = node.stringBytes else { throw wrongType(node, pointer, "a string") }
         let piece = TextSegment.Piece(text: 0..<text.count, body: node.contentRange)

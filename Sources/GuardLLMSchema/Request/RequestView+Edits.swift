@@ -77,7 +77,9 @@ extension RequestView {
         guard let options = streamOptions else {
             return [.inserting("stream_options", value: Array(#"{"include_usage":true}"#.utf8), into: document.root)]
         }
-        guard options.kind == .object else { return [.replacing(options, with: Array(#"{"include_usage":true}"#.utf8))] }
+        guard options.kind == .object else {
+            return [.replacing(options, with: Array(#"{"include_usage":true}"#.utf8))]
+        }
         if let value = options["include_usage"] { return [.replacing(value, with: yes)] }
         return [.inserting("include_usage", value: yes, into: options)]
     }

@@ -103,6 +103,8 @@ package struct RequestView: Sendable {
         package var continueFinalMessage = false
         /// `nil`: the server's default for chat (vLLM: false).
         package var addSpecialTokens: Bool?
+
+        package init(messages: JSONNode) { self.messages = messages }
     }
 
     /// Number of prompts that the server will run: `prompts x choicesMax` answers.

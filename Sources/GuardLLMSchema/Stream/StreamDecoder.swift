@@ -60,7 +60,7 @@ package struct StreamDecoder: Sendable {
             return StreamEvent(frame: frame, kind: .error(UpstreamError()), parts: parts)
         }
         identity.note(root)
-        let isKnown = root.kind == .object && (!parts.choices.isEmpty || parts.usage != nil || root["choices"] != nil)
+        let isKnown = !parts.choices.isEmpty || parts.usage != nil || root["choices"] != nil
         return StreamEvent(frame: frame, kind: isKnown ? .message : .unknown, parts: parts)
     }
 

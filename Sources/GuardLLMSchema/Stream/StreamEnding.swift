@@ -10,8 +10,9 @@ package struct StreamIdentity: Sendable, Hashable {
     private static let names = ["id", "object", "created", "model", "system_fingerprint"]
 
     mutating func note(_ root: JSONNode) {
+        guard members.isEmpty else { return }
         if let index = root["index"]?.integer, index >= 0, index < Int64(Int32.max) { lastIndex = Int(index) }
-        guard members.isEmpty, root["choices"] != nil else { return }
+        guard root["choices"] != nil else { return }
         for name in Self.names { members[name] = root[name].map { Array($0.rawBytes) } }
     }
 

@@ -1,0 +1,56 @@
+/// A chat template, read once and rendered for every request, as transformers renders it
+/// (`ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)`, loop controls, tag `generation`).
+///
+/// Any thread may render at any time; a render allocates its own state.
+package final class ChatTemplate: Sendable {
+    /// What one render may cost. A template is data of the model's owner, and still ends in an error, never in a hang.
+    package struct Limits: Sendable, Hashable {
+        /// Statements and expressions evaluated, and units of bulk work.
+        package var stepsMax: Int
+        /// Nested macro calls, loops and expressions.
+        package var depthMax: Int
+        /// Of the output and of each string.
+        package var outputBytesMax: Int
+
+        package init(stepsMax: Int = 20_000_000, depthMax: Int = 400, outputBytesMax: Int = 128 << 20) {
+            self.stepsMax = stepsMax
+            self.depthMax = depthMax
+            self.outputBytesMax = outputBytesMax
+        }
+    }
+
+    let program: Program
+    package let limits: Limits
+
+    /// - Throws: `syntax` with the line, where Jinja would not compile it.
+    package init(source: String, limits: Limits = Limits()) throws(TemplateError) {
+        self.limits = limits
+        program = try Compiler.compile(try Parser.parse(source))
+    }
+
+    /// Renders with the variables that transformers' `apply_chat_template` passes.
+    ///
+    /// - Parameters:
+    ///   - tools: `nil` where the request has none (`None` in the template).
+    ///   - extra: further variables: special tokens (`TokenizerConfig.templateVariables`), the request's
+    ///     `chat_template_kwargs` ...; of equal names the last one counts, and beats the ones above.
+    ///   - now: what `strftime_now` shows.
+    package func render(
+        messages: Value, tools: Value? = nil, addGenerationPrompt: Bool, extra: [(String, Value)] = [],
+        now: TemplateTime = .now()
+    ) throws(TemplateError) -> [UInt8] {
+        try render(
+            [
+                ("messages", messages), ("tools", tools ?? .none), ("documents", .none),
+                ("add_generation_prompt", .bool(addGenerationPrompt)),
+            ] + extra, now: now)
+    }
+
+    /// Renders with exactly these variables.
+    package func render(
+        _ variables: [(String, Value)], now: TemplateTime = .now()
+    ) throws(TemplateError) -> [UInt8] {
+        let render = Render(program: program, limits: limits, now: now, variables: variables)
+        return try render.run()
+    }
+}

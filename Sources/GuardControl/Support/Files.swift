@@ -1,0 +1,74 @@
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// Whole files and standard input as bytes.
+enum Files {
+    struct Failure: Error, CustomStringConvertible {
+        var path: String
+        var reason: String
+        var description: String { "\(path): error: \(reason)" }
+    }
+
+    /// - Parameter path: `-` is standard input.
+    static func read(_ path: String) throws(Failure) -> [UInt8] {
+        let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure(path) }
+        defer { if descriptor != STDIN_FILENO { close(descriptor) } }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            if count == 0 { return bytes }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw failure(path)
+            }
+            bytes.append(contentsOf: chunk[..<count])
+        }
+    }
+
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    private static func failure(_ path: String) -> Failure {
+        Failure(path: path, reason: String(cString: strerror(errno)))
+    }
+}
+
+/// Standard output and error, by lines of bytes.
+enum Console {
+    static func line(_ bytes: [UInt8]) { write(bytes + [UInt8(ascii: "\n")], to: STDOUT_FILENO) }
+
+    static func line(_ text: String) { line(Array(text.utf8)) }
+
+    static func error(_ text: String) { write(Array((text + "\n").utf8), to: STDERR_FILENO) }
+
+    /// Lines that are written in one go of 64 KiB.
+    struct Buffer {
+        private var bytes: [UInt8] = []
+
+        mutating func line(_ line: [UInt8]) {
+            bytes += line
+            bytes.append(UInt8(ascii: "\n"))
+            if bytes.count >= 1 << 16 { flush() }
+        }
+
+        mutating func flush() {
+            Console.write(bytes, to: STDOUT_FILENO)
+            bytes.removeAll(keepingCapacity: true)
+        }
+    }
+
+    fileprivate static func write(_ bytes: [UInt8], to descriptor: Int32) {
+        var left = bytes[...]
+        while !left.isEmpty {
+            let count = left.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            // A reader that went away (`| head`) ends the output, not the run.
+            guard count > 0 else { return }
+            left = left.dropFirst(count)
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import GuardCore
+import GuardPolicy
+import GuardRules
+
+/// Runs a bundle's inline tests and case files through the code that guardd runs: rules as the proxy evaluates them,
+/// cases as exchanges of the engine.
+struct RuleTestRunner {
+    let bundle: RuleBundle
+    let cases: [RuleCase]
+    /// Only tests whose name contains it.
+    var filter: String?
+    /// Random cuts of each text on the output side, beside the cut after every byte; 0: streams are not cut.
+    var chunkings = 0
+
+    private let pool = ScratchPool()
+
+    init(bundle: RuleBundle, cases: [RuleCase], filter: String? = nil, chunkings: Int = 0) {
+        self.bundle = bundle
+        self.cases = cases
+        self.filter = filter
+        self.chunkings = chunkings
+    }
+
+    func run() async -> TestReport {
+        var report = TestReport()
+        report.chunkings = chunkings
+        var coverage: [RuleID: RuleCoverage] = [:]
+        for rule in bundle.rules {
+            var entry = RuleCoverage(rule: rule.id, place: TestPlace(rule.place))
+            (entry.positive, entry.negative) = (rule.tests.match.count, rule.tests.noMatch.count)
+            coverage[rule.id] = entry
+            await inline(rule, &report)
+        }
+        for test in cases {
+            for rule in test.expect.rules { coverage[rule]?.positive += 1 }
+            for rule in test.expect.notRules { coverage[rule]?.negative += 1 }
+            await add(test.name, TestPlace(test.place), &report) { await self.failure(of: test) }
+        }
+        report.coverage = bundle.rules.compactMap { coverage[$0.id] }
+        return report
+    }
+
+    private func add(
+        _ name: String, _ place: TestPlace, _ report: inout TestReport, _ run: () async -> String?
+    ) async {
+        if let filter, !name.contains(filter) { return }
+        let clock = ContinuousClock()
+        let start = clock.now
+        let failure = await run()
+        let parts = start.duration(to: clock.now).components
+        report.results.append(
+            TestResult(
+                name: name, place: place, failure: failure,
+                seconds: Double(parts.seconds) + Double(parts.attoseconds) / 1e18))
+    }
+
+    // MARK: - inline tests
+
+    private func inline(_ rule: CompiledRule, _ report: inout TestReport) async {
+        for (texts, wanted, word) in [(rule.tests.match, true, "matches"), (rule.tests.noMatch, false, "does not match")] {
+            for (index, test) in texts.enumerated() {
+                var place = TestPlace(rule.place)
+                (place.line, place.column) = (test.line, test.column)
+                let text = Array(test.text.utf8)
+                await add("\(rule.id) \(word) #\(index + 1)", place, &report) {
+                    if let failure = self.failure(of: rule, on: text, wanted: wanted) { return failure }
+                    guard self.chunkings > 0, rule.phases.contains(.output), rule.roles.contains(.assistant) else {
+                        return nil
+                    }
+                    return await self.failure(ofStreaming: text)
+                }
+            }
+        }
+    }
+
+    /// A rule that is off or in monitor mode is tested all the same.
+    private func failure(of rule: CompiledRule, on text: [UInt8], wanted: Bool) -> String? {
+        let evaluation = pool.with { bundle.evaluate(text.span, rules: [rule.index], scratch: &$0) }
+        if let failure = evaluation.failures.first { return "could not be judged: \(failure.reason.rawValue)" }
+        if wanted, evaluation.matches.isEmpty { return "no match" }
+        if !wanted, let match = evaluation.matches.first {
+            return "a match at \(match.range.lowerBound)..<\(match.range.upperBound)"
+        }
+        return nil
+    }
+
+    /// The same text as a whole answer and as streams cut in many ways: the same action and, where nothing blocks,
+    /// the same delivered text. A blocked stream must have delivered the same prefix however it was cut.
+    private func failure(ofStreaming text: [UInt8]) async -> String? {
+        guard String(validating: text, as: UTF8.self) != nil else { return nil }
+        let runner = ExchangeRunner(bundle: bundle)
+        do throws(ExchangeRunner.Failure) {
+            let whole = try await runner.answer(text: text, cut: nil)
+            var blockedText: [UInt8]?
+            for seed in 0...UInt64(chunkings) {
+                let streamed = try await runner.answer(text: text, cut: seed)
+                if streamed.action != whole.action {
+                    return "\(ExchangeRunner.name(of: seed)): \(streamed.action.rawValue), whole: \(whole.action.rawValue)"
+                }
+                let wanted = whole.action == .block ? blockedText ?? streamed.text : whole.text
+                blockedText = streamed.text
+                if streamed.text != wanted {
+                    return "\(ExchangeRunner.name(of: seed)): delivered text differs"
+                }
+            }
+        } catch {
+            return error.message
+        }
+        return nil
+    }
+
+    // MARK: - cases
+
+    private func failure(of test: RuleCase) async -> String? {
+        do throws(ExchangeRunner.Failure) {
+            let outcome: ExchangeRunner.Outcome
+            switch test.subject {
+            case .text(let text, let role):
+                let segment = TextSegment(role: role, kind: role.rawValue, text: text, pieces: [], pointer: "/text")
+                let selection = bundle.select(phase: test.phase, model: test.model, tenant: test.tenant, route: nil)
+                let verdict = pool.with {
+                    bundle.judge([segment], phase: test.phase, mode: .enforce, selection: selection, scratch: &$0)
+                }
+                if let failure = verdict.failures.first {
+                    return "\(failure.rule) could not be judged: \(failure.reason.rawValue)"
+                }
+                outcome = ExchangeRunner.Outcome(
+                    action: verdict.action, rules: Set(verdict.findings.map(\.rule)),
+                    text: RuleBundle.apply(verdict.masks.map(\.edit), to: text))
+            case .request, .response:
+                outcome = try await ExchangeRunner(bundle: bundle).run(test, cut: nil)
+            case .stream:
+                outcome = try await ExchangeRunner(bundle: bundle).run(test, cut: nil)
+                for seed in 0...UInt64(chunkings) where chunkings > 0 {
+                    let again = try await ExchangeRunner(bundle: bundle).run(test, cut: seed)
+                    if again.action != outcome.action || again.text != outcome.text {
+                        return "\(ExchangeRunner.name(of: seed)): another outcome than uncut"
+                    }
+                }
+            }
+            return Self.difference(outcome, test.expect)
+        } catch {
+            return error.message
+        }
+    }
+
+    private static func difference(_ outcome: ExchangeRunner.Outcome, _ expect: RuleCase.Expectation) -> String? {
+        var differences: [String] = []
+        if let action = expect.action, action != outcome.action {
+            differences.append("action \(outcome.action.rawValue), expected \(action.rawValue)")
+        }
+        for rule in expect.rules where !outcome.rules.contains(rule) { differences.append("no finding of \(rule)") }
+        for rule in expect.notRules where outcome.rules.contains(rule) { differences.append("a finding of \(rule)") }
+        if let text = expect.maskedText, !outcome.text.elementsEqual(text.utf8) {
+            differences.append("text afterwards is \(String(decoding: outcome.text, as: UTF8.self))")
+        }
+        return differences.isEmpty ? nil : differences.joined(separator: "; ")
+    }
+}

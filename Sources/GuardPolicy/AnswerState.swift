@@ -1,0 +1,36 @@
+import GuardCore
+import GuardLLMSchema
+import GuardStreaming
+
+/// What is known of the answer while it comes.
+struct AnswerState {
+    var status = 0
+    var plan: AnswerPlan = .pass
+    /// Set while a stream is inspected.
+    var stream: StreamInspector?
+    /// The client did not ask for the usage that we asked for: the frame that carries nothing else is kept from it.
+    var hidesUsage = false
+    var forwardedNanoseconds: UInt64?
+    var firstByteNanoseconds: UInt64?
+    var endNanoseconds: UInt64?
+    /// Of a whole answer; a stream's inspector has its own.
+    var evidence = TokenEvidence()
+    /// Time that output rules took, all events together.
+    var rulesNanoseconds: UInt64 = 0
+    var inputRulesMicroseconds = 0
+    /// The guard ended the stream at the output limit that the server ignored.
+    var isCutAtLimit = false
+    /// Bytes of text at which the stream's tokens are counted again.
+    var nextLimitCheckBytes = 0
+}
+
+extension ChannelID {
+    /// The role by which rules select it (DESIGN section 4).
+    var role: Role {
+        switch kind {
+        case .toolName, .toolArguments, .functionName, .functionArguments: .toolCall
+        case .promptEcho: .user
+        default: .assistant
+        }
+    }
+}

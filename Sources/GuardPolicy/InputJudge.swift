@@ -1,0 +1,68 @@
+package import GuardCore
+package import GuardRules
+import Synchronization
+
+/// What the rules said of all segments of a request.
+package struct InputVerdict: Sendable {
+    package var action: Action = .allow
+    package var wouldAction: Action = .allow
+    package var findings: [Finding] = []
+    /// Enforced rules that block, in order of their first finding.
+    package var blocking: [RuleID] = []
+    /// Rules that would block in `enforce`.
+    package var wouldBlock: [RuleID] = []
+    package var masks: [(segment: Int, edit: TextEdit)] = []
+    package var failures: [(segment: Int, rule: RuleID, reason: ScanFailure.Reason)] = []
+    package var bytes = 0
+}
+
+extension RuleBundle {
+    /// Judges every segment; none is skipped, whatever was found before, so that the record names all findings.
+    package func judge(
+        _ segments: [TextSegment], phase: Phase, mode: Mode, selection: RuleSelection,
+        scratch: inout EvaluationScratch
+    ) -> InputVerdict {
+        var verdict = InputVerdict()
+        for (index, segment) in segments.enumerated() {
+            verdict.bytes += segment.text.count
+            let evaluation = evaluate(
+                segment.text.span, rules: selection.rules(for: segment.role), scratch: &scratch)
+            if evaluation.matches.isEmpty, evaluation.failures.isEmpty { continue }
+            let text = self.verdict(
+                evaluation, mode: mode, phase: phase, segment: index, role: segment.role, kind: segment.kind)
+            verdict.action = max(verdict.action, text.action)
+            verdict.wouldAction = max(verdict.wouldAction, text.wouldAction)
+            verdict.findings += text.findings
+            verdict.masks += text.edits.map { (index, $0) }
+            verdict.failures += text.failures.map { (index, rules[$0.rule].id, $0.reason) }
+            for finding in text.findings {
+                if finding.action == .block, !verdict.blocking.contains(finding.rule) {
+                    verdict.blocking.append(finding.rule)
+                }
+                if finding.wouldAction == .block, !verdict.wouldBlock.contains(finding.rule) {
+                    verdict.wouldBlock.append(finding.rule)
+                }
+            }
+        }
+        return verdict
+    }
+}
+
+/// Lends the memory that rules are evaluated in. A request takes one and gives it back, so there are as many as
+/// requests are judged at the same time: one per thread.
+package final class ScratchPool: Sendable {
+    private final class Box: @unchecked Sendable {
+        var scratch = EvaluationScratch()
+    }
+
+    // A box is in the list or with exactly one borrower, never both.
+    private let free = Mutex<[Box]>([])
+
+    package init() {}
+
+    package func with<Result>(_ body: (inout EvaluationScratch) throws -> Result) rethrows -> Result {
+        let box = free.withLock { $0.popLast() } ?? Box()
+        defer { free.withLock { if $0.count < 64 { $0.append(box) } } }
+        return try body(&box.scratch)
+    }
+}

@@ -1,0 +1,411 @@
+import GuardCore
+import Synchronization
+
+/// Byte-pair encoding: the lowest rank merges first, of equal ranks the leftmost.
+///
+/// Both families are this one type. Byte-level models (GPT-2, Llama-3, tiktoken) begin with single bytes; their
+/// vocabulary strings have been mapped back to raw bytes by the loader. SentencePiece-style models (Gemma, Llama-2)
+/// begin with characters and fall back to byte tokens; their `▁` has been mapped to the space that it stands for, so
+/// that most text needs no rewriting.
+final class BytePairModel: @unchecked Sendable {
+    // Unchecked: all is immutable after `init` but `wholeness`, whose elements are atomics.
+
+    struct Options: Sendable {
+        /// A whole piece that is in the vocabulary is taken as it is.
+        var ignoresMerges = false
+        /// Symbols are characters, not bytes.
+        var startsWithCharacters = false
+        /// Id of each byte's token for characters that are not in the vocabulary; `nil` without byte fallback.
+        var byteFallback: [UInt32?]?
+        var unknown: UInt32?
+        /// Adjacent unknown characters are one token.
+        var fusesUnknown = false
+        /// Ids at or above it are characters that only exist inside of longer pieces (SentencePiece): they take part in
+        /// merges, but left alone they are unknown.
+        var firstVirtualID = UInt32.max
+    }
+
+    let vocabulary: Vocabulary
+    let options: Options
+    private let merges: MergeTable
+    /// Symbol of each byte (of each ASCII character in models of characters), or `absent`.
+    private let symbolOfByte: UnsafeMutablePointer<UInt32>
+    /// Priority of the merge of two bytes, `first * 256 + second`, in models of all bytes: every merging begins with
+    /// these, and this table stays in the cache where the table of all merges does not.
+    private let priorityOfBytes: UnsafeMutablePointer<UInt32>?
+    /// Bit `last byte * 256 + first byte` is set if some merge joins two tokens that end and begin so. Between other
+    /// bytes a piece can be cut before merging without changing the result, because no token ever spans the cut.
+    /// `nil` where cutting is not safe or not useful.
+    private let joints: UnsafeMutablePointer<UInt64>?
+    /// What is known of each token: 0 nothing, 1 its bytes encode to itself alone, 2 they do not. Filled on demand:
+    /// a whole piece with 1 skips merging, and asking all tokens at load would cost more than most processes need.
+    private let wholeness: UnsafeMutablePointer<Atomic<UInt8>>
+
+    private static let absent = UInt32.max
+    /// Pieces of up to so many symbols merge by scanning an array, longer ones on a heap.
+    static let scanMax = 48
+
+    init(
+        vocabulary: Vocabulary, merges: [MergeTable.Merge], results: [UInt32], priorities: [UInt32]? = nil,
+        options: Options
+    ) throws(TokenizerError) {
+        self.vocabulary = vocabulary
+        self.options = options
+        self.merges = try MergeTable(merges: merges, results: results, priorities: priorities)
+        symbolOfByte = .allocate(capacity: 256)
+        wholeness = .allocate(capacity: max(vocabulary.count, 1))
+        var hasAllBytes = true
+        for byte in 0..<256 {
+            let isSymbol = byte < 0x80 || !options.startsWithCharacters
+            let id = isSymbol ? vocabulary.id([UInt8(byte)]) : nil
+            if id == nil { hasAllBytes = false }
+            (symbolOfByte + byte).initialize(to: id ?? Self.absent)
+        }
+        for id in 0..<vocabulary.count { (wholeness + id).initialize(to: Atomic(0)) }
+        joints = Self.joints(vocabulary, merges, options)
+        guard !options.startsWithCharacters, hasAllBytes else {
+            priorityOfBytes = nil
+            return
+        }
+        let table = UnsafeMutablePointer<UInt32>.allocate(capacity: 65536)
+        table.initialize(repeating: MergeTable.none, count: 65536)
+        for first in 0..<256 {
+            for second in 0..<256 {
+                table[first << 8 | second] = self.merges.priority(symbolOfByte[first], symbolOfByte[second])
+            }
+        }
+        priorityOfBytes = table
+    }
+
+    deinit {
+        symbolOfByte.deallocate()
+        joints?.deallocate()
+        priorityOfBytes?.deallocate()
+        wholeness.deinitialize(count: vocabulary.count)
+        wholeness.deallocate()
+    }
+
+    private static func joints(
+        _ vocabulary: Vocabulary, _ merges: [MergeTable.Merge], _ options: Options
+    ) -> UnsafeMutablePointer<UInt64>? {
+        guard options.startsWithCharacters else { return nil }
+        let fallback = Set((options.byteFallback ?? []).compactMap { $0 })
+        // A byte without token (Gemma has no `<0x09>`) does no harm where its character is in the vocabulary.
+        let isFallbackComplete =
+            options.byteFallback?.enumerated().allSatisfy { byte, id in
+                id != nil || byte < 0x80 && vocabulary.id([UInt8(byte)]) != nil
+            } ?? false
+        // Unknown characters on both sides of a cut would have been one token.
+        if options.unknown != nil && options.fusesUnknown && !isFallbackComplete { return nil }
+        let bits = UnsafeMutablePointer<UInt64>.allocate(capacity: 1024)
+        bits.initialize(repeating: 0, count: 1024)
+        for merge in merges {
+            let left = vocabulary.bytes(merge.left)
+            let right = vocabulary.bytes(merge.right)
+            // A byte token's or the unknown token's text is not the text that it stands for.
+            let isOpaque =
+                fallback.contains(merge.left) || fallback.contains(merge.right) || merge.left == options.unknown
+                || merge.right == options.unknown
+            guard let last = left.last, let first = right.first, !isOpaque else {
+                bits.deallocate()
+                return nil
+            }
+            let joint = Int(last) << 8 | Int(first)
+            bits[joint >> 6] |= 1 << UInt64(joint & 63)
+        }
+        return bits
+    }
+
+    // MARK: Encoding
+
+    @inline(__always)
+    func encode<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
+    ) {
+        if options.ignoresMerges, let id = vocabulary.id(text + start, count: end - start) {
+            sink.append(id)
+            return
+        }
+        guard let joints else { return encodePart(text, start, end, scratch, &sink) }
+        var from = start
+        while from < end {
+            var at = from + 1
+            while at < end {
+                let joint = Int(text[at - 1]) << 8 | Int(text[at])
+                // Continuation bytes are never a cut.
+                if text[at] & 0xC0 != 0x80 && joints[joint >> 6] & 1 << UInt64(joint & 63) == 0 { break }
+                at += 1
+            }
+            encodePart(text, from, at, scratch, &sink)
+            from = at
+        }
+    }
+
+    @inline(__always)
+    private func encodePart<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
+    ) {
+        let id = options.ignoresMerges ? nil : vocabulary.id(text + start, count: end - start)
+        guard let id else { return merge(text, start, end, scratch, &sink) }
+        let known = wholeness[Int(id)].load(ordering: .relaxed)
+        if known == 1 {
+            sink.append(id)
+        } else if known == 2 {
+            merge(text, start, end, scratch, &sink)
+        } else {
+            var ids = IDSink()
+            merge(text, start, end, scratch, &ids)
+            let isWhole = ids.ids.count == 1 && ids.ids[0].value == id
+            wholeness[Int(id)].store(isWhole ? 1 : 2, ordering: .relaxed)
+            for id in ids.ids { sink.append(id.value) }
+        }
+    }
+
+    private func merge<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
+    ) {
+        scratch.reserve(end - start)
+        let count =
+            options.startsWithCharacters
+            ? characterSymbols(text, start, end, scratch) : byteSymbols(text, start, end, scratch)
+        var isLastUnknown = false
+        if count <= Self.scanMax {
+            if let priorityOfBytes {
+                for index in 0..<max(count - 1, 0) {
+                    let pair = Int(text[start + index]) << 8 | Int(text[start + index + 1])
+                    scratch.ranks[index] = priorityOfBytes[pair]
+                }
+            } else {
+                for index in 0..<max(count - 1, 0) {
+                    scratch.ranks[index] = merges.priority(scratch.symbols[index], scratch.symbols[index + 1])
+                }
+            }
+            let merged = mergeByScan(count, scratch)
+            for index in 0..<merged { emit(scratch.symbols[index], &isLastUnknown, &sink) }
+        } else {
+            mergeOnHeap(count, scratch)
+            var at = 0
+            while at < count {
+                emit(scratch.symbols[at], &isLastUnknown, &sink)
+                at = scratch.next[at]
+            }
+        }
+    }
+
+    @inline(__always)
+    private func emit<Sink: TokenSink>(_ symbol: UInt32, _ isLastUnknown: inout Bool, _ sink: inout Sink) {
+        if options.firstVirtualID == .max || symbol < options.firstVirtualID && symbol != options.unknown {
+            isLastUnknown = false
+            sink.append(symbol)
+        } else {
+            emitUnknown(symbol, &isLastUnknown, &sink)
+        }
+    }
+
+    /// The unknown token, or a character that did not merge and is no piece of its own.
+    private func emitUnknown<Sink: TokenSink>(_ symbol: UInt32, _ isLastUnknown: inout Bool, _ sink: inout Sink) {
+        let bytes = vocabulary.bytes(symbol)
+        if symbol != options.unknown, let fallback = options.byteFallback,
+            bytes.allSatisfy({ fallback[Int($0)] != nil })
+        {
+            for byte in bytes { if let id = fallback[Int(byte)] { sink.append(id) } }
+            isLastUnknown = false
+        } else if let unknown = options.unknown {
+            if !(isLastUnknown && options.fusesUnknown) { sink.append(unknown) }
+            isLastUnknown = true
+        }
+    }
+
+    private func byteSymbols(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch) -> Int {
+        var count = 0
+        var isLastUnknown = false
+        for at in start..<end {
+            let symbol = symbolOfByte[Int(text[at])]
+            if symbol != Self.absent {
+                scratch.symbols[count] = symbol
+                count += 1
+                isLastUnknown = false
+            } else if let unknown = options.unknown {
+                if isLastUnknown && options.fusesUnknown { continue }
+                scratch.symbols[count] = unknown
+                count += 1
+                isLastUnknown = true
+            }
+        }
+        return count
+    }
+
+    private func characterSymbols(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch) -> Int {
+        var count = 0
+        var isLastUnknown = false
+        var at = start
+        while at < end {
+            let length = UnicodeClasses.length(text, at, end)
+            defer { at += length }
+            let symbol: UInt32
+            if length == 1 {
+                symbol = symbolOfByte[Int(text[at])]
+            } else {
+                symbol = vocabulary.id(text + at, count: length) ?? Self.absent
+            }
+            if symbol != Self.absent {
+                scratch.symbols[count] = symbol
+                count += 1
+                isLastUnknown = false
+                continue
+            }
+            if let fallback = options.byteFallback {
+                var known = 0
+                while known < length, let id = fallback[Int(text[at + known])] {
+                    scratch.symbols[count + known] = id
+                    known += 1
+                }
+                if known == length {
+                    count += length
+                    isLastUnknown = false
+                    continue
+                }
+            }
+            guard let unknown = options.unknown, !(isLastUnknown && options.fusesUnknown) else { continue }
+            scratch.symbols[count] = unknown
+            count += 1
+            isLastUnknown = true
+        }
+        return count
+    }
+
+    // MARK: Merging
+
+    /// Merges `scratch.symbols`, whose pairs' priorities are in `scratch.ranks`.
+    /// - Returns: number of symbols left, at the front of `scratch.symbols`.
+    private func mergeByScan(_ count: Int, _ scratch: Scratch) -> Int {
+        let symbols = scratch.symbols
+        let ranks = scratch.ranks
+        var count = count
+        guard count > 1 else { return count }
+        while true {
+            var best = 0
+            var bestRank = MergeTable.none
+            for index in 0..<count - 1 where ranks[index] < bestRank {
+                bestRank = ranks[index]
+                best = index
+            }
+            if bestRank == MergeTable.none { return count }
+            symbols[best] = merges.result(bestRank, symbols[best], symbols[best + 1])
+            count -= 1
+            var index = best + 1
+            while index < count {
+                symbols[index] = symbols[index + 1]
+                ranks[index - 1] = ranks[index]
+                index += 1
+            }
+            if count == 1 { return 1 }
+            if best < count - 1 { ranks[best] = merges.priority(symbols[best], symbols[best + 1]) }
+            if best > 0 { ranks[best - 1] = merges.priority(symbols[best - 1], symbols[best]) }
+        }
+    }
+
+    /// Leaves the symbols in `scratch.symbols`, linked by `scratch.next` from index 0. O(n log n) for any input.
+    private func mergeOnHeap(_ count: Int, _ scratch: Scratch) {
+        let symbols = scratch.symbols
+        let ranks = scratch.ranks
+        scratch.next.removeAll(keepingCapacity: true)
+        scratch.previous.removeAll(keepingCapacity: true)
+        scratch.heap.removeAll(keepingCapacity: true)
+        for index in 0..<count {
+            scratch.next.append(index + 1)
+            scratch.previous.append(index - 1)
+            ranks[index] = MergeTable.none
+        }
+        // An entry is `rank << 40 | index of its left symbol`, so the smallest is the lowest rank, leftmost. The
+        // symbol may have merged meanwhile: `ranks` says whether the entry still holds.
+        var heap = MinHeap(scratch.heap)
+        scratch.heap = []
+        scratch.next.withUnsafeMutableBufferPointer { next in
+            scratch.previous.withUnsafeMutableBufferPointer { previous in
+                for index in 0..<count - 1 {
+                    let rank = merges.priority(symbols[index], symbols[index + 1])
+                    ranks[index] = rank
+                    if rank != MergeTable.none { heap.append(UInt64(rank) << 40 | UInt64(index)) }
+                }
+                heap.build()
+                while let entry = heap.pop() {
+                    let left = Int(truncatingIfNeeded: entry & 0xFF_FFFF_FFFF)
+                    let rank = UInt32(truncatingIfNeeded: entry >> 40)
+                    guard ranks[left] == rank else { continue }
+                    let right = next[left]
+                    symbols[left] = merges.result(rank, symbols[left], symbols[right])
+                    ranks[right] = MergeTable.none
+                    next[left] = next[right]
+                    if next[left] < count {
+                        previous[next[left]] = left
+                        let rank = merges.priority(symbols[left], symbols[next[left]])
+                        ranks[left] = rank
+                        if rank != MergeTable.none { heap.push(UInt64(rank) << 40 | UInt64(left)) }
+                    } else {
+                        ranks[left] = MergeTable.none
+                    }
+                    let before = previous[left]
+                    if before >= 0 {
+                        let rank = merges.priority(symbols[before], symbols[left])
+                        ranks[before] = rank
+                        if rank != MergeTable.none { heap.push(UInt64(rank) << 40 | UInt64(before)) }
+                    }
+                }
+            }
+        }
+        scratch.heap = heap.entries
+    }
+}
+
+/// Binary heap, smallest first.
+private struct MinHeap {
+    private(set) var entries: [UInt64]
+
+    init(_ storage: [UInt64]) { entries = storage }
+
+    /// Adds without ordering; `build` afterwards.
+    mutating func append(_ entry: UInt64) { entries.append(entry) }
+
+    mutating func build() {
+        for index in stride(from: entries.count / 2 - 1, through: 0, by: -1) { sink(index) }
+    }
+
+    mutating func push(_ entry: UInt64) {
+        entries.append(entry)
+        entries.withUnsafeMutableBufferPointer { heap in
+            var at = heap.count - 1
+            while at > 0 {
+                let parent = (at - 1) / 2
+                if heap[parent] <= entry { break }
+                heap[at] = heap[parent]
+                at = parent
+            }
+            heap[at] = entry
+        }
+    }
+
+    mutating func pop() -> UInt64? {
+        guard let last = entries.popLast() else { return nil }
+        guard let first = entries.first else { return last }
+        entries[0] = last
+        sink(0)
+        return first
+    }
+
+    private mutating func sink(_ index: Int) {
+        entries.withUnsafeMutableBufferPointer { heap in
+            let entry = heap[index]
+            var at = index
+            while true {
+                var child = 2 * at + 1
+                if child >= heap.count { break }
+                if child + 1 < heap.count && heap[child + 1] < heap[child] { child += 1 }
+                if heap[child] >= entry { break }
+                heap[at] = heap[child]
+                at = child
+            }
+            heap[at] = entry
+        }
+    }
+}

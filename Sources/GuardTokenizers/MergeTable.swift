@@ -1,0 +1,96 @@
+/// Which pairs of tokens merge, in which order, into what.
+///
+/// One slot is 64 bits: left id (21 bits), right id (21 bits), rank (22 bits). Lower ranks merge first; pairs with the
+/// same result may share a rank (tiktoken's splits of one token), and then the leftmost merges first. SentencePiece's
+/// equal scores are ties between different results: they have own ranks, which `priorities` makes equal.
+final class MergeTable: @unchecked Sendable {
+    // Unchecked: the buffers are written by `init` only, before anybody else can see them, and freed by `deinit`.
+
+    static let none = UInt32.max
+    static let ranksMax = 1 << 22 - 1
+
+    struct Merge {
+        var left: UInt32
+        var right: UInt32
+        var rank: UInt32
+    }
+
+    private let slots: UnsafeMutablePointer<UInt64>
+    private let mask: Int
+    private let results: UnsafeMutablePointer<UInt32>
+    private let priorities: UnsafeMutablePointer<UInt32>?
+
+    /// - Parameters:
+    ///   - merges: ids below `Vocabulary.idsMax`, ranks below `results.count`. Of equal pairs the last one counts, as in
+    ///     the original library's map.
+    ///   - results: the merged token's id by rank.
+    ///   - priorities: by rank, not falling; `nil` if each rank is its own.
+    init(merges: [Merge], results: [UInt32], priorities: [UInt32]? = nil) throws(TokenizerError) {
+        guard results.count < Self.ranksMax, merges.count < 1 << 26,
+            priorities.map({ $0.count == results.count }) ?? true
+        else {
+            throw TokenizerError(.limitExceeded, "more than \(Self.ranksMax) merges")
+        }
+        var capacity = 16
+        while capacity * 5 < merges.count * 8 { capacity *= 2 }
+        mask = capacity - 1
+        slots = .allocate(capacity: capacity)
+        slots.initialize(repeating: .max, count: capacity)
+        self.results = .allocate(capacity: max(results.count, 1))
+        self.results.initialize(from: results, count: results.count)
+        if let priorities {
+            let copy = UnsafeMutablePointer<UInt32>.allocate(capacity: max(priorities.count, 1))
+            copy.initialize(from: priorities, count: priorities.count)
+            self.priorities = copy
+        } else {
+            self.priorities = nil
+        }
+        for merge in merges where Int(merge.rank) < results.count {
+            let key = Self.key(merge.left, merge.right)
+            var slot = Self.hash(key) & mask
+            while slots[slot] != .max && slots[slot] >> 22 != key { slot = (slot + 1) & mask }
+            slots[slot] = key << 22 | UInt64(merge.rank)
+        }
+    }
+
+    deinit {
+        slots.deallocate()
+        results.deallocate()
+        priorities?.deallocate()
+    }
+
+    /// Order of the merge of two adjacent tokens among all merges, `none` if they do not merge.
+    @inline(__always)
+    func priority(_ left: UInt32, _ right: UInt32) -> UInt32 {
+        let rank = rank(left, right)
+        guard let priorities, rank != Self.none else { return rank }
+        return priorities[Int(rank)]
+    }
+
+    /// What two tokens merge into.
+    /// - Parameter priority: what `priority` returned for them, not `none`.
+    @inline(__always)
+    func result(_ priority: UInt32, _ left: UInt32, _ right: UInt32) -> UInt32 {
+        priorities == nil ? results[Int(priority)] : results[Int(rank(left, right))]
+    }
+
+    @inline(__always)
+    private func rank(_ left: UInt32, _ right: UInt32) -> UInt32 {
+        let key = Self.key(left, right)
+        var slot = Self.hash(key) & mask
+        while true {
+            let entry = slots[slot]
+            if entry >> 22 == key { return UInt32(truncatingIfNeeded: entry & 0x3F_FFFF) }
+            if entry == .max { return Self.none }
+            slot = (slot + 1) & mask
+        }
+    }
+
+    @inline(__always)
+    private static func key(_ left: UInt32, _ right: UInt32) -> UInt64 { UInt64(left) << 21 | UInt64(right) }
+
+    @inline(__always)
+    private static func hash(_ key: UInt64) -> Int {
+        Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> 32)
+    }
+}

@@ -1,0 +1,124 @@
+import Crypto
+import GuardJSON
+
+extension Tokenizer {
+    /// Loads a file by its content, or a model folder (`tokenizer.json` preferred, then `tekken.json`,
+    /// `tokenizer.model`, `*.tiktoken`). A `tokenizer_config.json` beside the file names the start and end tokens.
+    package static func load(path: String) throws(TokenizerError) -> Tokenizer {
+        var file = path
+        if FileBytes.isFolder(path) {
+            guard let found = vocabularyFile(in: path) else {
+                throw TokenizerError(
+                    .unreadable, file: path, "no tokenizer.json, tekken.json, tokenizer.model or *.tiktoken")
+            }
+            file = found
+        }
+        let bytes = try FileBytes.read(file)
+        let folder = file.lastIndex(of: "/").map { String(file[..<$0]) } ?? "."
+        let configuration = folder + "/tokenizer_config.json"
+        return try load(
+            bytes: bytes, name: file,
+            configuration: FileBytes.exists(configuration) ? try FileBytes.read(configuration) : nil)
+    }
+
+    /// - Parameters:
+    ///   - bytes: content of a tokenizer file of any known format.
+    ///   - name: what errors and `source` call it.
+    ///   - configuration: content of its `tokenizer_config.json`.
+    package static func load(
+        bytes: [UInt8], name: String, configuration: [UInt8]? = nil
+    ) throws(TokenizerError) -> Tokenizer {
+        do {
+            let config = try configuration.map { bytes throws(TokenizerError) in try TokenizerConfiguration(bytes) }
+            var (format, stages) = try stages(bytes, config)
+            if let bos = config?.bosToken { stages.bosToken = bos }
+            if let eos = config?.eosToken { stages.eosToken = eos }
+            var digest = SHA256()
+            bytes.withUnsafeBytes { digest.update(bufferPointer: $0) }
+            return Tokenizer(format: format, source: name, hash: hex(digest.finalize()), stages: stages)
+        } catch {
+            throw error.inFile(name)
+        }
+    }
+
+    private static func vocabularyFile(in folder: String) -> String? {
+        for name in ["tokenizer.json", "tekken.json", "tokenizer.model"] where FileBytes.exists(folder + "/" + name) {
+            return folder + "/" + name
+        }
+        return FileBytes.names(in: folder).first { $0.hasSuffix(".tiktoken") }.map { folder + "/" + $0 }
+    }
+
+    private static func stages(
+        _ bytes: [UInt8], _ config: TokenizerConfiguration?
+    ) throws(TokenizerError) -> (Format, Stages) {
+        let first = bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        if first == UInt8(ascii: "{") {
+            let document: JSONDocument
+            do {
+                document = try JSONDocument(bytes)
+            } catch {
+                throw TokenizerError(.malformed, place: "byte \(error.offset)", error.code.rawValue)
+            }
+            if TekkenFile.isRecognised(document.root) { return (.tekken, try TekkenFile.load(document)) }
+            return (.tokenizerJSON, try TokenizerJSON.load(document))
+        }
+        if bytes.starts(with: "GGUF".utf8) {
+            throw TokenizerError(.unsupported, "GGUF vocabularies are not read yet")
+        }
+        if TiktokenFile.isRecognised(bytes) {
+            return (.tiktoken, try TiktokenFile.load(bytes, configuration: config))
+        }
+        if SentencePieceModel.isRecognised(bytes) {
+            var stages = try SentencePieceModel.load(bytes)
+            if config?.addsBOS == false { stages.postProcessor.prefix = [] }
+            return (.sentencePiece, stages)
+        }
+        throw TokenizerError(
+            .unknownFormat, "neither tokenizer.json, tekken.json, a SentencePiece model nor a tiktoken rank file")
+    }
+
+    private static func hex(_ digest: SHA256.Digest) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        for byte in digest { text += [digits[Int(byte >> 4)], digits[Int(byte & 15)]] }
+        return String(decoding: text, as: UTF8.self)
+    }
+}
+
+/// What a tokenizer needs of `tokenizer_config.json`; the chat template is read elsewhere.
+struct TokenizerConfiguration {
+    var bosToken: String?
+    var eosToken: String?
+    var addsBOS: Bool?
+    /// Added tokens by id.
+    var special: [(String, UInt32)] = []
+
+    /// Id of the start token, if texts begin with it.
+    var startOfText: UInt32? {
+        guard addsBOS == true, let bosToken else { return nil }
+        return special.first { $0.0 == bosToken }?.1
+    }
+
+    init(_ bytes: [UInt8]) throws(TokenizerError) {
+        let root: JSONNode
+        do {
+            root = try JSONDocument(bytes).root
+        } catch {
+            throw TokenizerError(
+                .malformed, place: "byte \(error.offset)", "tokenizer_config.json: \(error.code.rawValue)")
+        }
+        bosToken = Self.token(root["bos_token"])
+        eosToken = Self.token(root["eos_token"])
+        addsBOS = root["add_bos_token"]?.bool
+        guard let added = root["added_tokens_decoder"] else { return }
+        for (key, value) in added.members {
+            guard let id = key.string.flatMap({ UInt32($0) }), Int(id) < Vocabulary.idsMax,
+                let content = value["content"]?.string
+            else { continue }
+            special.append((content, id))
+        }
+    }
+
+    /// Written as a string or as an added token.
+    private static func token(_ node: JSONNode?) -> String? { node?.string ?? node?["content"]?.string }
+}

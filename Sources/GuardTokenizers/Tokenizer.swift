@@ -1,0 +1,192 @@
+package import GuardCore
+
+/// What becomes of the strings of special tokens (`<|eot_id|>`, `</s>`) in a text.
+package enum SpecialTokens: Sendable, Hashable {
+    /// As the file's own library does by default: Hugging Face and tiktoken files turn them into their ids;
+    /// SentencePiece never reads control pieces from text.
+    case parse
+    /// Tokens with the flag `special` are plain text. User-defined ones that are not special are still found.
+    case asText
+    /// As `parse`, and control pieces of SentencePiece models too: what transformers does with a rendered chat prompt.
+    case parseControl
+}
+
+/// A loaded tokenizer: text in, ids out, equal to what the file's own library gives.
+///
+/// Text goes through the stages that `tokenizer.json` names: added tokens are cut out, `Normalizer` rewrites what is
+/// between them, `PreTokenizer` cuts that into pieces, `Model` turns pieces into ids, `PostProcessor` adds the tokens
+/// around. The other formats are loaded into the same stages.
+///
+/// Immutable and safe to share between threads.
+package final class Tokenizer: Sendable {
+    package enum Format: String, Sendable, Hashable {
+        case tokenizerJSON = "tokenizer.json"
+        case sentencePiece = "sentencepiece"
+        case tiktoken
+        case tekken
+    }
+
+    package let format: Format
+    /// Path of the file that the vocabulary came from.
+    package let source: String
+    /// SHA-256 of that file, lower-case hex.
+    package let hash: String
+    /// One more than the highest id, added tokens included.
+    package let vocabularySize: Int
+    /// Strings of the tokens that `tokenizer_config.json` (or the model file) names as start and end of text.
+    package let bosToken: String?
+    package let eosToken: String?
+    /// Why counts are not known to be exact, `nil` where they are (DESIGN: `estimated`).
+    package let estimatedWhy: String?
+
+    private let stages: Stages
+    private let specialIDs: Set<UInt32>
+    private let addedTextOfID: [UInt32: [UInt8]]
+
+    /// What a loader builds.
+    struct Stages: Sendable {
+        var addedTokens: [AddedToken] = []
+        var normalizer = Normalizer()
+        var preTokenizer = PreTokenizer.whole
+        var model: Model
+        var postProcessor = PostProcessor()
+        var decoder = Decoder()
+        var vocabularySize: Int
+        var bosToken: String?
+        var eosToken: String?
+        var estimatedWhy: String?
+
+        // Derived by `Tokenizer.init`.
+        fileprivate var addedToRaw = AddedTokens([])
+        fileprivate var addedToNormalized = AddedTokens([])
+
+        init(model: Model, vocabularySize: Int) {
+            self.model = model
+            self.vocabularySize = vocabularySize
+        }
+    }
+
+    init(format: Format, source: String, hash: String, stages: Stages) {
+        self.format = format
+        self.source = source
+        self.hash = hash
+        vocabularySize = stages.vocabularySize
+        bosToken = stages.bosToken
+        eosToken = stages.eosToken
+        estimatedWhy = stages.estimatedWhy
+        var stages = stages
+        stages.addedToRaw = AddedTokens(stages.addedTokens.filter { !$0.isNormalized })
+        stages.addedToNormalized = AddedTokens(stages.addedTokens.filter(\.isNormalized))
+        specialIDs = Set(stages.addedTokens.filter { $0.isSpecial || $0.isControl }.map(\.id))
+        addedTextOfID = Dictionary(stages.addedTokens.map { ($0.id, $0.content) }) { _, last in last }
+        self.stages = stages
+    }
+
+    // MARK: Encoding
+
+    /// - Parameters:
+    ///   - text: UTF-8. Ill-formed bytes are kept as single characters of no class.
+    ///   - specials: what special tokens' strings in the text become.
+    ///   - addSpecialTokens: whether the post-processor's tokens (`<s>` ...) are added: servers do so for completions
+    ///     and not for chat, whose template writes them itself.
+    package func encode(_ text: [UInt8], specials: SpecialTokens = .parse, addSpecialTokens: Bool) -> [TokenID] {
+        encode(text.span, specials: specials, addSpecialTokens: addSpecialTokens)
+    }
+
+    package func encode(_ text: Span<UInt8>, specials: SpecialTokens = .parse, addSpecialTokens: Bool) -> [TokenID] {
+        var sink = IDSink()
+        sink.ids.reserveCapacity(text.count / 3 + 8)
+        run(text, specials, addSpecialTokens, &sink)
+        return sink.ids
+    }
+
+    /// `encode(...).count` without building the ids.
+    package func count(_ text: [UInt8], specials: SpecialTokens = .parse, addSpecialTokens: Bool) -> Int {
+        count(text.span, specials: specials, addSpecialTokens: addSpecialTokens)
+    }
+
+    package func count(_ text: Span<UInt8>, specials: SpecialTokens = .parse, addSpecialTokens: Bool) -> Int {
+        var sink = CountSink()
+        run(text, specials, addSpecialTokens, &sink)
+        return sink.count
+    }
+
+    private func run<Sink: TokenSink>(
+        _ text: Span<UInt8>, _ specials: SpecialTokens, _ addSpecialTokens: Bool, _ sink: inout Sink
+    ) {
+        if addSpecialTokens { for id in stages.postProcessor.prefix { sink.append(id) } }
+        text.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress, !buffer.isEmpty else { return }
+            let scratch = Scratch()
+            if stages.addedToRaw.isEmpty {
+                encodeStretch(base, 0, buffer.count, isFirst: true, specials, scratch, &sink)
+            } else {
+                stages.addedToRaw.forEachPart(base, 0, buffer.count, specials) { part in
+                    switch part {
+                    case .token(let id): sink.append(id)
+                    case .text(let begin, let end):
+                        encodeStretch(base, begin, end, isFirst: begin == 0, specials, scratch, &sink)
+                    }
+                }
+            }
+        }
+        if addSpecialTokens { for id in stages.postProcessor.suffix { sink.append(id) } }
+    }
+
+    /// Text between added tokens that are cut from the raw text.
+    private func encodeStretch<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, isFirst: Bool, _ specials: SpecialTokens,
+        _ scratch: Scratch, _ sink: inout Sink
+    ) {
+        stages.normalizer.withNormalized(text, begin, end) { text, begin, end in
+            if stages.addedToNormalized.isEmpty {
+                encodePieces(text, begin, end, isFirst: isFirst, scratch, &sink)
+            } else {
+                stages.addedToNormalized.forEachPart(text, begin, end, specials) { part in
+                    switch part {
+                    case .token(let id): sink.append(id)
+                    case .text(let from, let to):
+                        encodePieces(text, from, to, isFirst: isFirst && from == begin, scratch, &sink)
+                    }
+                }
+            }
+        }
+    }
+
+    private func encodePieces<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, isFirst: Bool, _ scratch: Scratch, _ sink: inout Sink
+    ) {
+        switch stages.model {
+        case .bytePair(let model):
+            stages.preTokenizer.forEachPiece(text, begin, end, isFirst: isFirst) { text, start, end in
+                model.encode(text, start, end, scratch, &sink)
+            }
+        }
+    }
+
+    // MARK: Decoding
+
+    /// Bytes of the ids' text as the file's decoder joins them; ids that do not exist add nothing. The result may be
+    /// ill-formed UTF-8, where a token is part of a character.
+    package func decode(_ ids: [TokenID], skipSpecialTokens: Bool = false) -> [UInt8] {
+        var text: [UInt8] = []
+        let decoder = stages.decoder
+        for id in ids {
+            if skipSpecialTokens && specialIDs.contains(id.value) { continue }
+            if let byte = decoder.byteOfID[id.value] {
+                text.append(byte)
+            } else if let replacement = decoder.textOfID[id.value] {
+                text += replacement
+            } else if let content = addedTextOfID[id.value] {
+                text += content
+            } else {
+                text.append(contentsOf: stages.model.vocabulary.bytes(id.value))
+            }
+        }
+        if decoder.stripsLeadingSpace, text.first == 0x20 { text.removeFirst() }
+        return text
+    }
+
+    /// Whether the id stands for a special token (start of text, end of turn ...).
+    package func isSpecial(_ id: TokenID) -> Bool { specialIDs.contains(id.value) }
+}

@@ -1,0 +1,92 @@
+import Foundation
+import GuardJSON
+
+/// Byte-pair encoding, slow and obvious: the oracle of the fast one. It reads `tokenizer.json` by itself and works on
+/// strings of the vocabulary as the file writes them, with nothing in common with the code under test but the JSON
+/// reader and the split pattern.
+struct NaiveBytePair {
+    var vocabulary: [[UInt8]: UInt32] = [:]
+    var ranks: [[[UInt8]]: Int] = [:]
+    var ignoresMerges = false
+    var unknown: [UInt8]?
+    var fusesUnknown = false
+    var hasByteFallback = false
+
+    init(_ file: [UInt8]) throws {
+        struct NoModel: Error {}
+        guard let model = try JSONDocument(file).root["model"], let vocab = model["vocab"], let merges = model["merges"]
+        else { throw NoModel() }
+        for (key, value) in vocab.members {
+            vocabulary[key.stringBytes ?? []] = UInt32(value.integer ?? 0)
+        }
+        for (rank, merge) in merges.elements.enumerated() {
+            let pair =
+                merge.stringBytes.map { $0.split(separator: 0x20, maxSplits: 1).map(Array.init) }
+                ?? merge.elements.map { $0.stringBytes ?? [] }
+            ranks[pair] = rank
+        }
+        ignoresMerges = model["ignore_merges"]?.bool ?? false
+        unknown = model["unk_token"]?.stringBytes
+        fusesUnknown = model["fuse_unk"]?.bool ?? false
+        hasByteFallback = model["byte_fallback"]?.bool ?? false
+    }
+
+    /// - Parameter piece: text as the vocabulary writes it.
+    func encode(_ piece: String) -> [UInt32] {
+        if ignoresMerges, let id = vocabulary[Array(piece.utf8)] { return [id] }
+        var symbols: [[UInt8]] = []
+        for scalar in piece.unicodeScalars {
+            let character = Array(String(scalar).utf8)
+            if vocabulary[character] != nil {
+                symbols.append(character)
+            } else if hasByteFallback {
+                symbols += character.map { Array(String(format: "<0x%02X>", $0).utf8) }
+            } else if let unknown, !(fusesUnknown && symbols.last == unknown) {
+                symbols.append(unknown)
+            }
+        }
+        while symbols.count > 1 {
+            var best: (rank: Int, at: Int)?
+            for at in 0..<symbols.count - 1 {
+                guard let rank = ranks[[symbols[at], symbols[at + 1]]] else { continue }
+                if best.map({ rank < $0.rank }) ?? true { best = (rank, at) }
+            }
+            guard let best else { break }
+            symbols[best.at] += symbols.remove(at: best.at + 1)
+        }
+        return symbols.compactMap { vocabulary[$0] }
+    }
+}
+
+/// SplitMix64: tests are seeded, so that a failure repeats.
+struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
+    }
+
+    /// Characters that the split patterns and vocabularies tell apart.
+    static let alphabet: [Unicode.Scalar] = {
+        let ascii = "aaaeeetnishrdlAETNS      \n\n\r\t'''0123456789.,:;!?-_/(){}[]<>|\"=+*#@"
+        let letters = "éüñßÅžðœΑβγДжщֵאבمرحह्ि中文字漢、。ひカ한글ﬁﬀſʰːªǅǈⅧ½²௧"
+        let others = "\u{301}\u{308}\u{20E3}\u{A0}\u{3000}\u{2003}\u{85}\u{2028}\u{200B}\u{200D}\u{FEFF}▁▂🙂👍🏽🇩🇪"
+        return [ascii, letters, others].flatMap { Array($0.unicodeScalars) }
+    }()
+
+    mutating func text(_ lengthMax: Int) -> String {
+        var text = String.UnicodeScalarView()
+        for _ in 0..<Int.random(in: 0...lengthMax, using: &self) {
+            let scalar = Self.alphabet[Int.random(in: 0..<Self.alphabet.count, using: &self)]
+            // Runs are where merging and splitting go wrong.
+            for _ in 0..<(Int.random(in: 0..<8, using: &self) == 0 ? Int.random(in: 1...9, using: &self) : 1) {
+                text.append(scalar)
+            }
+        }
+        return String(text)
+    }
+}
