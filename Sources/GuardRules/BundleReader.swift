@@ -43,8 +43,9 @@ struct BundleReader {
     /// Case files: those below a folder `tests`.
     func caseFiles(_ directory: String) throws(Diagnostics) -> [RuleBundle.File] {
         try read(directory) { name, isFolder, path in
-            isFolder || (name.hasSuffix(".yaml") || name.hasSuffix(".yml"))
-                && (path.hasPrefix("tests/") || path.contains("/tests/"))
+            isFolder
+                || (name.hasSuffix(".yaml") || name.hasSuffix(".yml"))
+                    && (path.hasPrefix("tests/") || path.contains("/tests/"))
         }
     }
 

@@ -80,7 +80,9 @@ struct ConditionCompiler {
         }
         if isOnOutput {
             if pattern.usesBackslashG { reader.report("'\\G' does not load on output: it asks where a search began") }
-            if pattern.usesBackslashK { reader.report("'\\K' does not load on output: what it leaves out has been sent") }
+            if pattern.usesBackslashK {
+                reader.report("'\\K' does not load on output: what it leaves out has been sent")
+            }
             if pattern.usesSearchVerbs {
                 reader.report(
                     "(*COMMIT), (*PRUNE), (*SKIP) and (*THEN) do not load on output: they ask where a search began")

@@ -108,7 +108,8 @@ struct FoldedPattern {
 
     private func never(_ scalar: Unicode.Scalar, _ offset: Int) -> Problem {
         Problem(
-            message: "U+\(String(scalar.value, radix: 16, uppercase: true)) never occurs in the folded view, which drops it; "
+            message:
+                "U+\(String(scalar.value, radix: 16, uppercase: true)) never occurs in the folded view, which drops it; "
                 + "leave it out, or use 'view: raw'", offset: offset)
     }
 

@@ -105,7 +105,8 @@ package struct MaskTemplate: Sendable, Hashable {
             switch parts[index] {
             case .named(let name):
                 guard let group = names[name] else {
-                    return "unknown field '{\(name)}': no group of that name, nor one of {lastN}, {firstN}, {n}, {length}"
+                    return
+                        "unknown field '{\(name)}': no group of that name, nor one of {lastN}, {firstN}, {n}, {length}"
                 }
                 parts[index] = .group(group)
             case .group(let group) where group > captureCount:

@@ -19,7 +19,9 @@ final class RuleCompiler {
             problems.add(contentsOf: error)
             return
         }
-        guard let top = YAMLReader(document, problems).mapping(keys: ["ruleset", "description", "rules"]) else { return }
+        guard let top = YAMLReader(document, problems).mapping(keys: ["ruleset", "description", "rules"]) else {
+            return
+        }
         _ = top.required("ruleset", in: "a rule file")?.nonEmptyString()
         _ = top["description"]?.string()
         for rule in top.required("rules", in: "a rule file")?.items() ?? [] { add(rule) }
@@ -109,7 +111,8 @@ final class RuleCompiler {
     private func id(_ reader: YAMLReader) -> RuleID? {
         guard let name = reader.nonEmptyString() else { return nil }
         let isWord = name.utf8.enumerated().allSatisfy { offset, byte in
-            (byte | 0x20) &- 0x61 < 26 || byte &- 0x30 < 10 || offset > 0 && (byte == 0x2D || byte == 0x2E || byte == 0x5F)
+            (byte | 0x20) &- 0x61 < 26 || byte &- 0x30 < 10
+                || offset > 0 && (byte == 0x2D || byte == 0x2E || byte == 0x5F)
         }
         guard isWord, name.utf8.count <= 128 else {
             reader.report(

@@ -82,7 +82,9 @@ extension RuleBundle {
                     rule: rule.id, severity: rule.severity, action: action, wouldAction: rule.action, phase: phase,
                     segment: segment, role: role, kind: kind, range: match.range, view: rule.view))
             if action == .mask { masks.append(match) }
-            if action == .block, !verdict.blockingRules.contains(match.rule) { verdict.blockingRules.append(match.rule) }
+            if action == .block, !verdict.blockingRules.contains(match.rule) {
+                verdict.blockingRules.append(match.rule)
+            }
         }
         verdict.blockingRules.sort()
         verdict.edits = Self.selectEdits(masks)

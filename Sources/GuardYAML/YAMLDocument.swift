@@ -129,7 +129,8 @@ private struct YAMLTreeBuilder {
             }
             guard let anchored = anchors[name] else {
                 let open = stack.contains { $0.anchor == name }
-                return problem(event, open ? "the alias '*\(name)' contains itself" : "no anchor '&\(name)' before this")
+                return problem(
+                    event, open ? "the alias '*\(name)' contains itself" : "no anchor '&\(name)' before this")
             }
             var node = anchored.node
             (node.line, node.column) = (line, column)

@@ -114,7 +114,9 @@ package struct YAMLScalar: Sendable, Hashable {
         case "-.inf", "-.Inf", "-.INF": return .double(-.infinity)
         default: break
         }
-        if bytes.count > 2, bytes[0] == UInt8(ascii: "0"), bytes[1] == UInt8(ascii: "o") || bytes[1] == UInt8(ascii: "x") {
+        if bytes.count > 2, bytes[0] == UInt8(ascii: "0"),
+            bytes[1] == UInt8(ascii: "o") || bytes[1] == UInt8(ascii: "x")
+        {
             let digits = text.utf8.dropFirst(2)
             let radix = bytes[1] == UInt8(ascii: "o") ? 8 : 16
             guard digits.first != UInt8(ascii: "-"), digits.first != UInt8(ascii: "+") else { return nil }
@@ -139,7 +141,9 @@ package struct YAMLScalar: Sendable, Hashable {
         if index < bytes.count, bytes[index] == UInt8(ascii: "e") || bytes[index] == UInt8(ascii: "E") {
             index += 1
             fractional = true
-            if index < bytes.count, bytes[index] == UInt8(ascii: "-") || bytes[index] == UInt8(ascii: "+") { index += 1 }
+            if index < bytes.count, bytes[index] == UInt8(ascii: "-") || bytes[index] == UInt8(ascii: "+") {
+                index += 1
+            }
             guard digitRun() > 0 else { return nil }
         }
         guard index == bytes.count else { return nil }

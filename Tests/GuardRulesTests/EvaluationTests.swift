@@ -30,7 +30,8 @@ import Testing
 
     @Test func validatorIsPartOfTheMatch() throws {
         let bundle = try Self.bundle(
-            #"- {id: c, on: input, action: mask, mask: '[CARD:{last4}]', view: raw, match: {pcre: '\b(?:\d[ -]?){12,18}\d\b', validate: luhn}}"#)
+            #"- {id: c, on: input, action: mask, mask: '[CARD:{last4}]', view: raw, match: {pcre: '\b(?:\d[ -]?){12,18}\d\b', validate: luhn}}"#
+        )
         // One greedy match with a check afterwards misses the second and the third.
         #expect(Self.matches(bundle, "pay with 4111 1111 1111 1111") == ["c@4111 1111 1111 1111"])
         #expect(Self.matches(bundle, "card 4111 1111 1111 1111 12/27") == ["c@4111 1111 1111 1111"])
@@ -41,7 +42,10 @@ import Testing
 
     @Test func foldedIsTheDefaultAndRaw() throws {
         let folded = try Self.bundle("- {id: r, on: input, action: flag, match: {pcre: 'SECRET word'}}")
-        for text in ["secret word", "ＳＥＣＲＥＴ word", "se\u{200B}cret word", "ѕеcrеt word", "SECRET\u{A0}WORD", "\u{1D42C}ecret word"] {
+        for text in [
+            "secret word", "ＳＥＣＲＥＴ word", "se\u{200B}cret word", "ѕеcrеt word", "SECRET\u{A0}WORD",
+            "\u{1D42C}ecret word",
+        ] {
             #expect(Self.matches(folded, "a \(text) b") == ["r@\(text)"])
         }
         let raw = try Self.bundle("- {id: r, on: input, action: flag, view: raw, match: {pcre: 'SECRET word'}}")
@@ -51,7 +55,8 @@ import Testing
 
     @Test func literalsOfFoldedPatternsAreFolded() throws {
         let bundle = try Self.bundle(
-            "- {id: r, on: input, action: flag, match: {any: [{pcre: 'Straße|ПРИВЕТ|[É-Ë]t[Ѐ-я]{2}|ΝΟΥ|\\x{410}\\x{411}'}, {words: ['Ｆｕｌｌ width', '（x）']}]}}")
+            "- {id: r, on: input, action: flag, match: {any: [{pcre: 'Straße|ПРИВЕТ|[É-Ë]t[Ѐ-я]{2}|ΝΟΥ|\\x{410}\\x{411}'}, {words: ['Ｆｕｌｌ width', '（x）']}]}}"
+        )
         for text in ["STRASSE", "straße", "привет", "ПРИВЕТ", "étпр", "νου", "абв", "full WIDTH", "(x)", "（Ｘ）"] {
             #expect(Self.matches(bundle, "- \(text) -").count == 1, "\(text)")
         }
@@ -60,7 +65,10 @@ import Testing
 
     @Test func wordsAreWhole() throws {
         let bundle = try Self.bundle("- {id: w, on: input, action: flag, match: {words: [cat, cat food, 'c++', 日本]}}")
-        #expect(Self.matches(bundle, "a Cat, cat  food; C++ concat cats cat_ 日本") == ["w@Cat", "w@cat  food", "w@C++", "w@日本"])
+        #expect(
+            Self.matches(bundle, "a Cat, cat  food; C++ concat cats cat_ 日本") == [
+                "w@Cat", "w@cat  food", "w@C++", "w@日本",
+            ])
         #expect(Self.matches(bundle, "日本語 écat caté") == [])
     }
 
@@ -84,7 +92,9 @@ import Testing
         #expect(Self.matches(bundle, "x", role: .system) == ["in@x", "sys@x"])
         #expect(Self.matches(bundle, "x", role: .toolDefinition) == [])
         func rules(_ model: String?, _ tenant: String?) -> [String] {
-            bundle.select(phase: .input, model: model, tenant: tenant, route: nil).rules(for: .user).map { bundle.rules[$0].id.name }
+            bundle.select(phase: .input, model: model, tenant: tenant, route: nil).rules(for: .user).map {
+                bundle.rules[$0].id.name
+            }
         }
         #expect(rules("llama-3", "a") == ["in", "when"])
         #expect(rules("llama-3", "bé") == ["in", "when"])
@@ -179,15 +189,19 @@ import Testing
 
     @Test func validators() {
         let rows: [(Validator, String, Bool)] = [
-            (.luhn, "4111 1111 1111 1111", true), (.luhn, "4111111111111112", false), (.luhn, "0000000000000000", false),
-            (.luhn, "18", false), (.iban, "DE89 3704 0044 0532 0130 00", true), (.iban, "DE89370400440532013001", false),
+            (.luhn, "4111 1111 1111 1111", true), (.luhn, "4111111111111112", false),
+            (.luhn, "0000000000000000", false),
+            (.luhn, "18", false), (.iban, "DE89 3704 0044 0532 0130 00", true),
+            (.iban, "DE89370400440532013001", false),
             (.iban, "gb82west12345698765432", true), (.iban, "XX00", false), (.iban, "", false),
             (.ssn, "536-22-1845", true), (.ssn, "000-22-1845", false), (.ssn, "53622184", false),
             (.nhs, "943 476 5919", true), (.nhs, "943 476 5918", false), (.nhs, "0000000000", false),
             (.entropy(bits: 2, group: 0), "abcd", true), (.entropy(bits: 2, group: 0), "aaab", false),
             (.entropy(bits: 0.1, group: 0), "", false),
         ]
-        for (validator, text, accepted) in rows { #expect(validator.accepts(Array(text.utf8)) == accepted, "\(validator) \(text)") }
+        for (validator, text, accepted) in rows {
+            #expect(validator.accepts(Array(text.utf8)) == accepted, "\(validator) \(text)")
+        }
     }
 
     @Test func globs() {

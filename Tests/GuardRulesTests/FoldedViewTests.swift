@@ -35,7 +35,9 @@ import Testing
 
     static func bytes(_ hex: String) -> [UInt8] {
         let digits = Array(hex)
-        return stride(from: 0, to: digits.count - 1, by: 2).compactMap { UInt8(String(digits[$0...($0 + 1)]), radix: 16) }
+        return stride(from: 0, to: digits.count - 1, by: 2).compactMap {
+            UInt8(String(digits[$0...($0 + 1)]), radix: 16)
+        }
     }
 
     @Test func equalsPythonsFold() throws {
@@ -117,7 +119,8 @@ import Testing
         var random = SeededGenerator(seed: 3)
         for _ in 0..<4000 {
             let raw = (0..<Int.random(in: 0...40, using: &random)).map { _ -> UInt8 in
-                Bool.random(using: &random) ? .random(in: 0x20...0x7E, using: &random) : .random(in: 0...255, using: &random)
+                Bool.random(using: &random)
+                    ? .random(in: 0x20...0x7E, using: &random) : .random(in: 0...255, using: &random)
             }
             var view = FoldedView()
             let cut = Int.random(in: 0...raw.count, using: &random)

@@ -36,7 +36,9 @@ import Testing
         #expect(cases.count >= 8)
         var scratch = EvaluationScratch()
         for item in cases {
-            for id in item.expect.rules + item.expect.notRules { #expect(bundle.rule(id) != nil, "\(item.place): \(id)") }
+            for id in item.expect.rules + item.expect.notRules {
+                #expect(bundle.rule(id) != nil, "\(item.place): \(id)")
+            }
             guard case .text(let text, let role) = item.subject else { continue }
             let selection = bundle.select(phase: item.phase, model: item.model, tenant: item.tenant, route: nil)
             let evaluation = bundle.evaluate(text.span, rules: selection.rules(for: role), scratch: &scratch)

@@ -56,7 +56,9 @@ import Testing
                 let key = span.type == "SECRET" ? "SECRET.\(span.subtype ?? "")" : span.type
                 let hit = evaluation.matches.contains { $0.range.overlaps(range) }
                 found[key, default: (0, 0)].all += 1
-                if hit { found[key, default: (0, 0)].hit += 1 } else if examples.count < 12 {
+                if hit {
+                    found[key, default: (0, 0)].hit += 1
+                } else if examples.count < 12 {
                     examples.append("missed \(key)")
                 }
             }
@@ -72,8 +74,9 @@ import Testing
             .reduce((0, 0)) { ($0.0 + $1.hit, $0.1 + $1.all) }
         let others = found.filter { !$0.key.hasPrefix("SECRET") }.values
             .reduce((0, 0)) { ($0.0 + $1.hit, $0.1 + $1.all) }
-        print("secrets found \(secrets.0)/\(secrets.1), personal data found \(others.0)/\(others.1), "
-            + "clean documents flagged \(clean.flagged)/\(clean.all), wrong \(wrong)")
+        print(
+            "secrets found \(secrets.0)/\(secrets.1), personal data found \(others.0)/\(others.1), "
+                + "clean documents flagged \(clean.flagged)/\(clean.all), wrong \(wrong)")
         for (key, value) in found.sorted(by: { $0.key < $1.key }) where value.hit < value.all {
             print("  \(key): \(value.hit)/\(value.all)")
         }

@@ -39,8 +39,9 @@ struct RuleBenchmarks {
                     best = min(best, (ContinuousClock.now - start) / 20)
                 }
                 let detectors = rules.reduce(0) { $0 + bundle.rules[$1].detectors.count }
-                print("\(name): \(rules.count) rules, \(detectors) patterns, \(text.count) bytes, "
-                    + "prefilter \(prefilter ? "on" : "off"): \(best)")
+                print(
+                    "\(name): \(rules.count) rules, \(detectors) patterns, \(text.count) bytes, "
+                        + "prefilter \(prefilter ? "on" : "off"): \(best)")
             }
         }
         scratch.usesPrefilter = true

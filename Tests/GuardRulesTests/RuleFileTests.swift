@@ -7,7 +7,8 @@ import Testing
 @testable import GuardRules
 
 @Suite struct RuleFileTests {
-    static let bad = (try? FileManager.default.contentsOfDirectory(atPath: TestData.fixtures.appending(path: "rules/bad").path))?
+    static let bad =
+        (try? FileManager.default.contentsOfDirectory(atPath: TestData.fixtures.appending(path: "rules/bad").path))?
         .filter { $0.hasSuffix(".yaml") }.sorted() ?? []
 
     private static func problems(_ files: [RuleBundle.File]) -> [String] {
@@ -39,7 +40,8 @@ import Testing
         let rule = "ruleset: t\nrules:\n  - {id: same, on: input, action: flag, match: {pcre: x}}\n"
         let found = Self.problems([
             .init(path: "b.yaml", content: Array(rule.utf8)), .init(path: "a.yaml", content: Array(rule.utf8)),
-            .init(path: "c.yaml", content: Array("ruleset: t\nrules: 5\n".utf8)), .init(path: "d.yaml", content: Array("a: [".utf8)),
+            .init(path: "c.yaml", content: Array("ruleset: t\nrules: 5\n".utf8)),
+            .init(path: "d.yaml", content: Array("a: [".utf8)),
         ])
         #expect(found.count == 3)
         #expect(found.contains("c.yaml:2:8: error: expected a list, found the number 5"))
@@ -59,16 +61,23 @@ import Testing
 
     @Test func streamIsAWarningHere() throws {
         let bundle = try EvaluationTests.bundle("- {id: a, on: output, stream: hold, action: flag, match: {pcre: x}}")
-        #expect(bundle.warnings.map(\.description) == [
-            "t.yaml:3:31: warning: 'stream: hold' changes nothing: the conditions of this rule are exact on streams"
-        ])
+        #expect(
+            bundle.warnings.map(\.description) == [
+                "t.yaml:3:31: warning: 'stream: hold' changes nothing: the conditions of this rule are exact on streams"
+            ])
     }
 
     @Test func hashIsOfPathsAndContents() throws {
         let content = Array("ruleset: t\nrules: []\n".utf8)
-        let one = try RuleBundle(files: [.init(path: "a.yaml", content: content), .init(path: "b.yaml", content: content)])
-        let two = try RuleBundle(files: [.init(path: "b.yaml", content: content), .init(path: "a.yaml", content: content, shownAs: "/x")])
-        let other = try RuleBundle(files: [.init(path: "a.yaml", content: content), .init(path: "c.yaml", content: content)])
+        let one = try RuleBundle(files: [
+            .init(path: "a.yaml", content: content), .init(path: "b.yaml", content: content),
+        ])
+        let two = try RuleBundle(files: [
+            .init(path: "b.yaml", content: content), .init(path: "a.yaml", content: content, shownAs: "/x"),
+        ])
+        let other = try RuleBundle(files: [
+            .init(path: "a.yaml", content: content), .init(path: "c.yaml", content: content),
+        ])
         #expect(one.hash == two.hash && one.hash != other.hash && one.hash.count == 64)
         #expect(one.version == one.hash.prefix(12))
     }
@@ -82,7 +91,9 @@ import Testing
         try body(folder)
     }
 
-    private func rule(_ id: String) -> Data { Data("ruleset: t\nrules: [{id: \(id), on: input, action: flag, match: {pcre: x}}]".utf8) }
+    private func rule(_ id: String) -> Data {
+        Data("ruleset: t\nrules: [{id: \(id), on: input, action: flag, match: {pcre: x}}]".utf8)
+    }
 
     @Test func mountedConfigMap() throws {
         try withFolder { folder in
@@ -90,8 +101,10 @@ import Testing
             let data = folder.appending(path: "..2027_01_01")
             try manager.createDirectory(at: data.appending(path: "tests"), withIntermediateDirectories: true)
             try rule("a").write(to: data.appending(path: "a.yaml"))
-            try manager.createSymbolicLink(atPath: folder.appending(path: "..data").path, withDestinationPath: "..2027_01_01")
-            try manager.createSymbolicLink(atPath: folder.appending(path: "a.yaml").path, withDestinationPath: "..data/a.yaml")
+            try manager.createSymbolicLink(
+                atPath: folder.appending(path: "..data").path, withDestinationPath: "..2027_01_01")
+            try manager.createSymbolicLink(
+                atPath: folder.appending(path: "a.yaml").path, withDestinationPath: "..data/a.yaml")
             try rule("hidden").write(to: folder.appending(path: ".b.yaml"))
             try Data("not yaml: [".utf8).write(to: folder.appending(path: "notes.txt"))
             for sub in ["tests", "more"] {
@@ -107,8 +120,10 @@ import Testing
 
     @Test func loopsAndBrokenLinksAreErrors() throws {
         try withFolder { folder in
-            try FileManager.default.createSymbolicLink(atPath: folder.appending(path: "loop").path, withDestinationPath: ".")
-            try FileManager.default.createSymbolicLink(atPath: folder.appending(path: "gone.yaml").path, withDestinationPath: "nowhere")
+            try FileManager.default.createSymbolicLink(
+                atPath: folder.appending(path: "loop").path, withDestinationPath: ".")
+            try FileManager.default.createSymbolicLink(
+                atPath: folder.appending(path: "gone.yaml").path, withDestinationPath: "nowhere")
             mkfifo(folder.appending(path: "pipe.yaml").path, 0o600)
             #expect {
                 _ = try RuleBundle.load(directory: folder.path)
@@ -172,22 +187,31 @@ import Testing
         let cases = try RuleCase.parse(files: [.init(path: "t.yaml", content: Array(text.utf8))])
         let bodies = cases.map { item -> String in
             switch item.subject {
-            case .text(let bytes, _), .request(let bytes), .response(let bytes), .stream(let bytes): String(decoding: bytes, as: UTF8.self)
+            case .text(let bytes, _), .request(let bytes), .response(let bytes), .stream(let bytes):
+                String(decoding: bytes, as: UTF8.self)
             }
         }
-        #expect(bodies == [
-            #"{"a":[1,2.5,null,true,"q\"\n\u0009é"]}"#, "data: {\"x\":1}\n\ndata: [DONE]\n\n", "data:{\"x\":1}\n\n", "data: x\n\n",
-        ])
-        #expect(cases.map(\.path) == ["/v1/chat/completions", "/v1/chat/completions", "/generate_stream", "/v1/chat/completions"])
+        #expect(
+            bodies == [
+                #"{"a":[1,2.5,null,true,"q\"\n\u0009é"]}"#, "data: {\"x\":1}\n\ndata: [DONE]\n\n", "data:{\"x\":1}\n\n",
+                "data: x\n\n",
+            ])
+        #expect(
+            cases.map(\.path) == [
+                "/v1/chat/completions", "/v1/chat/completions", "/generate_stream", "/v1/chat/completions",
+            ])
     }
 
     // MARK: literals
 
     @Test(arguments: [
-        ("ghp_[A-Za-z]{4}", "ghp_"), ("a(?:bcd|efgh)i", "abcdi|aefghi"), ("x?foobar*", "foobar|xfoobar|fooba"), ("foo|bar", "foo|bar"),
+        ("ghp_[A-Za-z]{4}", "ghp_"), ("a(?:bcd|efgh)i", "abcdi|aefghi"), ("x?foobar*", "foobar|xfoobar|fooba"),
+        ("foo|bar", "foo|bar"),
         ("foo|b", "foo|b"), ("foo|.", ""), ("(?i)FooBar", "foobar"), ("\\bfoo(?=bar)\\d", "foo"), ("(?:foo)+", "foo"),
-        ("(?:foo)*", ""), ("(?:foo){0,3}barbaz", "barbaz"), ("[ab]cd", "acd|bcd"), ("a.bcd", "bcd"), ("a\\.bcd", "a.bcd"),
-        ("(?x)f o o", ""), ("\\Qfoo\\E", ""), ("a?b+.", "ab|b"), ("(*UCP)foo", ""), ("éabc", "abc"), ("ab{2}c", "abbc"), ("(?<n>foo)\\k{n}", "foo"),
+        ("(?:foo)*", ""), ("(?:foo){0,3}barbaz", "barbaz"), ("[ab]cd", "acd|bcd"), ("a.bcd", "bcd"),
+        ("a\\.bcd", "a.bcd"),
+        ("(?x)f o o", ""), ("\\Qfoo\\E", ""), ("a?b+.", "ab|b"), ("(*UCP)foo", ""), ("éabc", "abc"), ("ab{2}c", "abbc"),
+        ("(?<n>foo)\\k{n}", "foo"),
         ("foo(?#c)bar", ""), ("(?(1)foo|bar)", ""), ("(foo)(?1)", ""),
     ])
     func requiredLiterals(_ pattern: String, _ expected: String) {
@@ -204,7 +228,10 @@ import Testing
     /// Random patterns and texts over few letters: with literals and without, the same is found.
     @Test func literalsNeverMiss() throws {
         var random = SeededGenerator(seed: 5)
-        let pieces = ["abc", "sk", "K", "a", "[ab]", "[^a]", ".", "(?:ab|ba)", "(abc|k)", "(?i:s)", "(?i)", "\\b", "(?=a)", "\\w", "ſ", "(?!b)"]
+        let pieces = [
+            "abc", "sk", "K", "a", "[ab]", "[^a]", ".", "(?:ab|ba)", "(abc|k)", "(?i:s)", "(?i)", "\\b", "(?=a)", "\\w",
+            "ſ", "(?!b)",
+        ]
         let quantifiers = ["", "", "", "", "?", "*", "+", "{2}", "{1,2}", "{0,1}", "??"]
         let alphabet = Array("aabbcsSkK ſ\u{212A}A")
         var matched = 0
@@ -212,16 +239,24 @@ import Testing
             var pattern = ""
             for _ in 0..<Int.random(in: 1...5, using: &random) {
                 let piece = pieces.randomElement(using: &random) ?? "a"
-                let isAssertion = piece.hasPrefix("\\b") || piece == "(?i)" || piece.hasPrefix("(?=") || piece.hasPrefix("(?!")
+                let isAssertion =
+                    piece.hasPrefix("\\b") || piece == "(?i)" || piece.hasPrefix("(?=") || piece.hasPrefix("(?!")
                 let isLong = piece == "abc" || piece == "sk"
-                pattern += (isLong ? "(?:\(piece))" : piece) + (isAssertion ? "" : quantifiers.randomElement(using: &random) ?? "")
+                pattern +=
+                    (isLong ? "(?:\(piece))" : piece)
+                    + (isAssertion ? "" : quantifiers.randomElement(using: &random) ?? "")
                 if Int.random(in: 0..<6, using: &random) == 0 { pattern += "|" }
             }
             for view in ["raw", "folded"] {
-                guard let bundle = try? EvaluationTests.bundle("- {id: r, on: input, view: \(view), action: flag, match: {pcre: '\(pattern)'}}")
+                guard
+                    let bundle = try? EvaluationTests.bundle(
+                        "- {id: r, on: input, view: \(view), action: flag, match: {pcre: '\(pattern)'}}")
                 else { continue }
                 for _ in 0..<6 {
-                    let text = String((0..<Int.random(in: 1...12, using: &random)).compactMap { _ in alphabet.randomElement(using: &random) })
+                    let text = String(
+                        (0..<Int.random(in: 1...12, using: &random)).compactMap { _ in
+                            alphabet.randomElement(using: &random)
+                        })
                     var with = EvaluationScratch()
                     var without = EvaluationScratch()
                     without.usesPrefilter = false

@@ -56,7 +56,10 @@ import Testing
         ("a: &x [*x]", "f.yaml:1:8: error: the alias '*x' contains itself"),
         ("a: 1\n---\nb: 2", "f.yaml:2:1: error: a second document begins here; one file holds one document"),
         ("a: !python/object 1", "f.yaml:1:4: error: unknown tag '!python/object'"),
-        ("b: &b {x: 1}\na:\n  <<: *b", "f.yaml:3:3: error: merge keys ('<<') are not part of YAML 1.2; write the keys out"),
+        (
+            "b: &b {x: 1}\na:\n  <<: *b",
+            "f.yaml:3:3: error: merge keys ('<<') are not part of YAML 1.2; write the keys out"
+        ),
     ])
     func refuses(_ text: String, _ message: String) { #expect(problems(text) == [message]) }
 
@@ -72,7 +75,9 @@ import Testing
         #expect(node["b"]?["k"]?.typeDescription == "a list")
         var bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
         for level in 1...9 {
-            bomb += "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ") + "]\n"
+            bomb +=
+                "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+                + "]\n"
         }
         #expect(problems(bomb).first?.contains("more than 1000000 nodes") == true)
         var chain = "a0: &a0 [x]\n"

@@ -25,7 +25,8 @@ import Testing
             list: {a: 1}
             """
         let (_, problems) = try read(text) { reader in
-            guard let map = reader.mapping(keys: ["name", "size", "colour", "count", "wait", "flag", "text", "list"]) else {
+            guard let map = reader.mapping(keys: ["name", "size", "colour", "count", "wait", "flag", "text", "list"])
+            else {
                 return
             }
             _ = map.required("name", in: "a thing")
