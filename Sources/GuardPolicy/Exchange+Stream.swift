@@ -61,7 +61,9 @@ extension Exchange {
     /// limit, or our own count over limit + 2 % + 8.
     private func cutAtLimit() -> [UInt8] {
         guard let outputLimit, !isMonitoring, let stream = answer.stream, !stream.isOver, endpoint != nil else { return [] }
-        let limit = outputLimit.multipliedReportingOverflow(by: max(1, answersMax)).partialValue
+        let (limit, isEndless) = outputLimit.multipliedReportingOverflow(by: max(1, answersMax))
+        // Beyond what any answer can hold: nothing to cut, and the slack below stays in range.
+        guard !isEndless, limit < 1 << 48 else { return [] }
         let evidence = stream.evidence
         if let tokens = evidence.tokens {
             if tokens <= limit { return [] }
