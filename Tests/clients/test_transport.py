@@ -95,3 +95,20 @@ class OddAnswers(Fixture):
         self.answers(*stream_of("a", "b" * 3000))
         self.assertIn(self.ask(chat(body)).status, (200, 400, 404))
         self.still_works()
+
+    def test_switching_protocols(self):
+        """The connection must not go back to the pool: the next request on it would wait for ever."""
+        self.answers(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nfoo")
+        for _ in range(4):
+            self.assertEqual(self.ask().status, 502)
+        self.still_works()
+
+    def test_bytes_behind_an_answer_are_no_answer(self):
+        evil = fine(choices=[{"index": 0, "message": {"role": "assistant", "content": "evil"}, "finish_reason": "stop"}])
+        answers = [[fine() + evil], [0.2, fine()]]
+        self.upstream.script = lambda received: answers.pop(0) if answers else [fine()]
+        with Wire(self.guard.port) as wire:
+            wire.send(chat() * 2)
+            for _ in range(2):
+                self.assertNotIn(b"evil", wire.answer().body)
+        self.still_works()
