@@ -54,8 +54,7 @@ package final class Exchange: @unchecked Sendable {
         snapshot = engine.snapshot
         record = DecisionRecord(
             id: engine.ids.next(), start: .now(), api: Label(snapshot.options.request.api.rawValue), route: "unguarded",
-            kind: "unguarded", mode: snapshot.options.mode,
-            policy: .init(hash: Label(snapshot.bundle.hash), version: Label(snapshot.bundle.version)))
+            kind: "unguarded", mode: snapshot.options.mode, policy: snapshot.policyRecord)
         record.requestId = arrival.header("x-request-id").map { Label($0) }
         record.traceId = arrival.header("traceparent").flatMap(Self.traceID).map { Label($0) }
     }
@@ -103,9 +102,7 @@ package final class Exchange: @unchecked Sendable {
                     APIError(.unguardedRoute, "The content type must be application/json.", status: 415))
             }
         }
-        tenant = engine.tenants.withLock { $0 }.resolve { name in
-            arrival.headers.compactMap { $0.name.lowercased() == name ? $0.value : nil }
-        }
+        tenant = engine.tenants.withLock { $0 }.resolve { arrival.values($0) }
         record.tenant = Label(tenant.id)
         return BudgetAccount.begin(snapshot.budgets, in: engine.store, tenant: tenant.id, model: nil).map {
             [self] decision in

@@ -20,7 +20,8 @@ enum HeaderRules {
         let named = namedByConnection(headers)
         for (name, value) in headers {
             let lower = name.lowercased()
-            if hopByHop.contains(lower) || rewrittenInRequests.contains(lower) || named.contains(lower) { continue }
+            if hopByHop.contains(lower) || rewrittenInRequests.contains(lower) { continue }
+            if !named.isEmpty, named.contains(lower) { continue }
             result.add(name: name, value: value)
         }
         result.add(name: "accept-encoding", value: "identity")
