@@ -26,6 +26,8 @@ final class ExchangeHandler: ChannelInboundHandler {
     private var exchange: Exchange?
     private var requestHead: HTTPRequestHead?
     private var body = RequestBody()
+    /// The exchange is on a thread: nothing here may touch it until it is back.
+    private var isLent = false
     /// `nil` while a remote store is asked.
     private var gate: Exchange.Gate?
     private var upstreamRequest: (head: HTTPRequestHead, body: ByteBuffer?)?
@@ -189,10 +191,15 @@ final class ExchangeHandler: ChannelInboundHandler {
         // A large prompt is counted and judged on a thread, so that the other connections of this loop go on. Nothing
         // touches the exchange until the result is back on the loop.
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        isLent = true
         shared.threads.runIfActive(eventLoop: context.eventLoop) { exchange.admit(body: bytes) }
             .whenComplete { result in
                 let handler = handler.value
-                guard handler.exchange === exchange, handler.machine.state == .judging else { return }
+                handler.isLent = false
+                guard handler.exchange === exchange, handler.machine.state == .judging else {
+                    // The client left meanwhile.
+                    return exchange.finish(.clientGone)
+                }
                 switch result {
                 case .success(let answer): handler.resolve(answer, of: exchange) { $0.admitted($1) }
                 case .failure: handler.refuse(exchange.refuse(.draining))
@@ -326,7 +333,7 @@ final class ExchangeHandler: ChannelInboundHandler {
         requestHead = nil
         let ended = exchange
         exchange = nil
-        ended?.finish(end)
+        if !isLent { ended?.finish(end) }
     }
 
     private func nextRequest() {
