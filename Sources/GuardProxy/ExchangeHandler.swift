@@ -82,6 +82,11 @@ final class ExchangeHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case .dataReceivedInErrorState(_, let bytes) = error as? ByteToMessageDecoderError {
+            // Behind what could not be read nothing is; it is taken from the wire so that the client sees our answer.
+            if machine.bodyBytes(bytes.readableBytes) == .close { close() }
+            return
+        }
         guard let failure = TransportFailure(error) else {
             context.close(promise: nil)
             return
@@ -270,6 +275,8 @@ final class ExchangeHandler: ChannelInboundHandler {
         case .answer: nextRequest()
         case .answerAndClose: close()
         case .answerAndLinger:
+            // The client need not wait for our end; we read on for the sake of its last writes.
+            context.close(mode: .output, promise: nil)
             timer.set(.seconds(2)) { [weak self] in self?.close() }
             readMoreIfWanted()
         case .ignore: break
