@@ -427,7 +427,12 @@ extension ExchangeHandler: UpstreamDelegate {
     func upstreamReadComplete() {
         flush()
         guard machine.state == .answering || isAwaiting, let context else { return }
-        if exchange?.isHolding == true { scheduleComment() } else { commentTimer.clear() }
+        if exchange?.isHolding != true {
+            commentTimer.clear()
+        } else if !commentTimer.isSet {
+            // Not moved by events that are held themselves: the client has heard nothing of them.
+            scheduleComment()
+        }
         if context.channel.isWritable { upstream?.read() }
     }
 
