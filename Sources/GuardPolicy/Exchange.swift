@@ -143,7 +143,7 @@ package final class Exchange: @unchecked Sendable {
 
     /// Makes the response of a refusal and writes it into the record.
     func respond(_ error: APIError, action: Action = .refuse) -> GuardResponse {
-        let response = error.response(endpoint)
+        let response = error.response(shape)
         record.action = action
         record.wouldAction = max(record.wouldAction, action)
         record.status = response.status

@@ -130,19 +130,21 @@ final class ExchangeHandler: ChannelInboundHandler {
         self.exchange = exchange
         timer.set(shared.options.bodyTimeout) { [weak self] in self?.bodyTimedOut() }
 
-        if let failure = body.start(head: head, limit: shared.options.bodyBytesMax) {
-            return refuse(exchange.refuse(failure))
-        }
+        let failure = body.start(head: head, limit: shared.options.bodyBytesMax)
         gate = nil
-        resolve(exchange.open(), of: exchange) { $0.opened($1) }
+        // Opened in any case: a refusal speaks the language of the endpoint, and the attempt is the tenant's.
+        resolve(exchange.open(), of: exchange) { $0.opened($1, failure) }
     }
 
-    private func opened(_ gate: Exchange.Gate) {
+    private func opened(_ gate: Exchange.Gate, _ failure: TransportFailure?) {
         self.gate = gate
         if case .refuse(let response) = gate { return refuse(response) }
+        if let failure, let exchange { return refuse(exchange.refuse(failure)) }
         guard let requestHead else { return }
         if machine.state == .judging { return judge() }
-        if requestHead.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+        if requestHead.version != .http1_0,
+            requestHead.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" })
+        {
             context?.writeAndFlush(
                 wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
         }
@@ -260,7 +262,11 @@ final class ExchangeHandler: ChannelInboundHandler {
         guard action != .ignore, let context else { return }
         var headers = HTTPHeaders(response.headers.map { ($0.name, $0.value) })
         headers.add(name: "content-length", value: String(response.body.count))
-        if action != .answer { headers.add(name: "connection", value: "close") }
+        if action != .answer {
+            headers.add(name: "connection", value: "close")
+        } else if requestHead?.version == .http1_0 {
+            headers.add(name: "connection", value: "keep-alive")
+        }
         let head = HTTPResponseHead(
             version: .http1_1, status: .init(statusCode: response.status), headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
@@ -297,7 +303,11 @@ final class ExchangeHandler: ChannelInboundHandler {
                 machine.closeAfterAnswer()
             }
         }
-        if !machine.willKeepAlive { headers.add(name: "connection", value: "close") }
+        if !machine.willKeepAlive {
+            headers.add(name: "connection", value: "close")
+        } else if requestHead?.version == .http1_0 {
+            headers.add(name: "connection", value: "keep-alive")
+        }
         answer.headWritten = true
         context.write(
             wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers))),
