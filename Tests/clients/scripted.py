@@ -115,7 +115,7 @@ class Wire:
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.unread = b""
+        self.unread, self.reset = b"", False
 
     def __enter__(self):
         return self
@@ -135,7 +135,7 @@ class Wire:
         try:
             data = self.socket.recv(1 << 16)
         except ConnectionResetError:
-            data = b""
+            data, self.reset = b"", True
         self.unread += data
         return bool(data)
 
