@@ -34,7 +34,6 @@ package final class Exchange: @unchecked Sendable {
     var endpoint: Endpoint?
     var target = ""
     var account: BudgetAccount?
-    var budgetStatus: BudgetStatus?
     var model: ModelEntry?
     var modelName: String?
     var view: RequestView?
@@ -67,7 +66,7 @@ package final class Exchange: @unchecked Sendable {
     /// Header fields of every answer to this request.
     package var responseHeaders: [(name: String, value: String)] {
         var headers: [(name: String, value: String)] = [("x-guard-decision-id", record.id.description)]
-        if let budgetStatus { headers += budgetStatus.headers() }
+        if let account { headers += account.status.headers() }
         if let deprecation = model?.deprecation { headers += deprecation.headers }
         return headers
     }
@@ -114,7 +113,6 @@ package final class Exchange: @unchecked Sendable {
     /// Takes over what the budgets said; the error, if they refuse.
     func absorb(_ decision: BudgetDecision) -> APIError? {
         account = decision.account
-        budgetStatus = decision.status
         for would in decision.wouldRefuse { noteWould(.refuse, reason: would.code) }
         guard let refusal = decision.refusal else { return nil }
         guard isMonitoring else { return APIError(refusal) }
