@@ -76,6 +76,8 @@ package enum UpstreamFault: Sendable, Equatable, CaseIterable {
 package enum AnswerPlan: Sendable, Equatable {
     /// As they come.
     case pass
+    /// As they come, and `Exchange.answer(bytes:)` sees them too: monitor mode.
+    case observe
     /// Through `Exchange.answer(bytes:)`, event by event.
     case inspect
     /// Kept until the end, then judged whole by `Exchange.answer(whole:)`.

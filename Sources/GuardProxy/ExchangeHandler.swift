@@ -410,7 +410,7 @@ extension ExchangeHandler: UpstreamDelegate {
         switch answer.plan {
         case .collect: break
         case .inspect: writeHead(status: answer.status, headers: answer.headers, length: nil)
-        case .pass:
+        case .pass, .observe:
             let length = answer.isDecoding ? nil : head.headers.first(name: "content-length").flatMap { Int($0) }
             writeHead(status: answer.status, headers: answer.headers, length: length)
         }
@@ -423,6 +423,7 @@ extension ExchangeHandler: UpstreamDelegate {
         do { decoded = try answer.decoded(bytes) } catch { return breakAnswer(.unparsable) }
         switch answer.plan {
         case .pass: writeBody(decoded)
+        case .observe: writeBody(exchange.answer(bytes: decoded).output)
         case .inspect:
             let step = exchange.answer(bytes: decoded)
             writeBody(step.output)
@@ -452,6 +453,9 @@ extension ExchangeHandler: UpstreamDelegate {
         guard answer.isWhole else { return breakAnswer(.unparsable) }
         switch answer.plan {
         case .pass: endAnswer()
+        case .observe:
+            _ = exchange.answerEnded(complete: true)
+            endAnswer()
         case .inspect:
             writeBody(exchange.answerEnded(complete: true).output)
             endAnswer()
