@@ -23,6 +23,13 @@ extension Exchange {
         return isMonitoring ? .observe : isStream ? .inspect : .collect
     }
 
+    /// Monitor mode: the answer passes, and from here on nobody reads it.
+    package func answerUnread(_ why: String) {
+        answer.observed = nil
+        skip(.output, kind: "answer", why: why)
+        if snapshot.options.failure == .closed { noteWould(.error, reason: "unparsable_answer") }
+    }
+
     /// Judges an answer that came whole. What is returned replaces it.
     package func answer(whole body: [UInt8]) -> GuardResponse {
         let unchanged = GuardResponse(status: answer.status, body: body)
@@ -46,6 +53,10 @@ extension Exchange {
     /// An answer that is no JSON. An error's plain words are read as one text; anything else cannot be read.
     private func unreadable(_ body: [UInt8]) -> GuardResponse {
         let unchanged = GuardResponse(status: answer.status, body: body)
+        // Nothing is there to be read, as these statuses say.
+        if body.isEmpty, answer.status == 204 || answer.status == 205 || (300..<400).contains(answer.status) {
+            return unchanged
+        }
         let text = String(decoding: body, as: UTF8.self)
         if answer.status >= 400, Array(text.utf8) == body {
             let segment = TextSegment(role: .extension, kind: "error", text: body, pieces: [], pointer: "")

@@ -269,7 +269,15 @@ extension Exchange {
     private func forward(_ body: [UInt8]) -> Admission {
         wasForwarded = true
         answer.forwardedNanoseconds = monotonicNanoseconds()
-        return .forward(target: target.isEmpty ? arrival.target : target, body: body)
+        return .forward(target: target.isEmpty || isMonitoring ? arrival.target : target, body: body)
+    }
+
+    /// Monitor mode: a body that nobody can decode goes on as it came.
+    package func passUnread(_ failure: TransportFailure) -> Admission {
+        let error = APIError(failure)
+        noteWould(.refuse, reason: error.code.rawValue)
+        skip(.input, kind: "body", why: error.code.rawValue)
+        return forward([])
     }
 
     private func forward(_ view: RequestView, _ body: [UInt8], _ plan: ReservationPlan) -> Admission {

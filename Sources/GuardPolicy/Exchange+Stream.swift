@@ -11,8 +11,8 @@ extension Exchange {
     /// Text of the stream is held: while it is, a comment now and then keeps the connection alive.
     package var isHolding: Bool { answer.stream?.isHolding ?? false }
 
-    /// Bytes that the answer holds back, for `limits.bufferedBytes`.
-    package var heldBytes: Int { answer.stream?.bufferedBytes ?? 0 }
+    /// Bytes that the answer holds back, or that are kept of it in monitor mode, for `limits.bufferedBytes`.
+    package var heldBytes: Int { answer.stream?.bufferedBytes ?? answer.observed?.count ?? 0 }
 
     func makeInspector(_ endpoint: Endpoint) -> StreamInspector {
         var options = StreamOptions()
@@ -57,14 +57,22 @@ extension Exchange {
         return AnswerStep(output: isMonitoring ? [] : output, ends: true)
     }
 
+    /// There is no memory to hold more of the stream: it ends with an error.
+    package func cutForMemory() -> AnswerStep {
+        record.reasons.append(Label(APIError.Code.unavailable.rawValue))
+        guard let ending = answer.stream?.decoder.errorEnd(APIError(TransportFailure.outOfMemory)) else {
+            return AnswerStep(ends: true)
+        }
+        return AnswerStep(output: answer.stream?.cut(ending) ?? [], ends: true)
+    }
+
     /// Monitor mode passes a whole answer on as it comes; a copy is judged at its end.
     private func observe(_ bytes: [UInt8]) {
         guard let observed = answer.observed else { return }
         if observed.count + bytes.count <= snapshot.options.responseBytes {
             answer.observed? += bytes
         } else {
-            answer.observed = nil
-            skip(.output, kind: "answer", why: "answer_too_large")
+            answerUnread("answer_too_large")
         }
     }
 

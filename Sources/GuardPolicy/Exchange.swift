@@ -60,7 +60,8 @@ package final class Exchange: @unchecked Sendable {
 
     deinit { finish(.clientGone) }
 
-    var isMonitoring: Bool { snapshot.options.mode != .enforce }
+    /// Nothing is refused, edited or held: what comes is what goes.
+    package var isMonitoring: Bool { snapshot.options.mode != .enforce }
     var shape: APIShape { endpoint?.shape ?? (snapshot.options.request.api == .tgi ? .tgi : .openAI) }
 
     /// Header fields of every answer to this request.
@@ -83,9 +84,15 @@ package final class Exchange: @unchecked Sendable {
             (record.kind, record.route) = ("metadata", Label(Self.path(of: target)))
             return .now(.pass(target: target))
         case .unguarded(let reason, let path):
-            if snapshot.options.passThroughRoutes.contains(where: { $0.path.matches(path) && $0.methods.contains(arrival.method) }) {
+            if reason != .malformed,
+                snapshot.options.passThroughRoutes.contains(where: {
+                    $0.path.matches(path) && $0.methods.contains(arrival.method)
+                })
+            {
                 (record.kind, record.route) = ("pass_through", Label(path))
-                return .now(.pass(target: arrival.target))
+                // The path that was looked up is the one that the server sees.
+                let query = arrival.target.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(arrival.target[$0...]) }
+                return .now(.pass(target: path + (query ?? "")))
             }
             return refuseOrPass(
                 APIError(

@@ -130,7 +130,7 @@ final class ExchangeHandler: ChannelInboundHandler {
         self.exchange = exchange
         timer.set(shared.options.bodyTimeout) { [weak self] in self?.bodyTimedOut() }
 
-        let failure = body.start(head: head, limit: shared.options.bodyBytesMax)
+        let failure = body.start(head: head, limit: shared.options.bodyBytesMax, keepsRaw: exchange.isMonitoring)
         gate = nil
         // Opened in any case: a refusal speaks the language of the endpoint, and the attempt is the tenant's.
         resolve(exchange.open(), of: exchange) { $0.opened($1, failure) }
@@ -192,6 +192,7 @@ final class ExchangeHandler: ChannelInboundHandler {
             if case .pass(let target) = gate { forward(target: target, body: bytes) }
             return
         }
+        if let failure = body.unread { return admitted(exchange.passUnread(failure)) }
         if bytes.count <= shared.options.inlineBodyBytesMax {
             return resolve(exchange.admit(body: bytes), of: exchange) { $0.admitted($1) }
         }
@@ -223,8 +224,12 @@ final class ExchangeHandler: ChannelInboundHandler {
 
     private func forward(target: String, body bytes: [UInt8]) {
         guard let requestHead, let context, machine.forward() else { return }
+        let bytes = body.raw ?? bytes
         let hasBody = !bytes.isEmpty || requestHead.headers.contains(name: "content-length")
-        let headers = HeaderRules.forwarded(request: requestHead.headers, bodyLength: hasBody ? bytes.count : nil)
+        var headers = HeaderRules.forwarded(request: requestHead.headers, bodyLength: hasBody ? bytes.count : nil)
+        if body.raw != nil {
+            for value in requestHead.headers["content-encoding"] { headers.add(name: "content-encoding", value: value) }
+        }
         let head = HTTPRequestHead(version: .http1_1, method: requestHead.method, uri: target, headers: headers)
         upstreamRequest = (head, bytes.isEmpty ? nil : context.channel.allocator.buffer(bytes: bytes))
         connect(fresh: false)
@@ -295,7 +300,7 @@ final class ExchangeHandler: ChannelInboundHandler {
         for (name, value) in exchange.responseHeaders { headers.replaceOrAdd(name: name, value: value) }
         answer.hasBody = requestHead?.method != .HEAD && status != 204 && status != 304
         if let length {
-            if status != 204 { headers.add(name: "content-length", value: String(length)) }
+            if status != 204, status != 304 { headers.add(name: "content-length", value: String(length)) }
         } else if answer.hasBody {
             if requestHead?.version == .http1_1 {
                 headers.add(name: "transfer-encoding", value: "chunked")
@@ -399,38 +404,62 @@ extension ExchangeHandler: UpstreamDelegate {
         upstreamRequest = nil
         body.give(to: shared.memory)
         setStreamIdleTimer()
-        if let coding = head.headers.first(name: "content-encoding"), coding.lowercased() != "identity" {
-            guard answer.decode(coding, limit: shared.options.responseBytesMax) else {
-                return breakAnswer(.unparsable)
-            }
-        }
         answer.status = Int(head.status.code)
         answer.headers = HeaderRules.forwarded(answer: head.headers)
         answer.plan = exchange.answerHead(status: answer.status, contentType: head.headers.first(name: "content-type"))
-        switch answer.plan {
-        case .collect: break
-        case .inspect: writeHead(status: answer.status, headers: answer.headers, length: nil)
-        case .pass, .observe:
-            let length = answer.isDecoding ? nil : head.headers.first(name: "content-length").flatMap { Int($0) }
-            writeHead(status: answer.status, headers: answer.headers, length: length)
+        // What nobody judges, or what is judged without consequence, passes as it came.
+        answer.isVerbatim = answer.plan == .pass || answer.plan == .observe
+        if let coding = head.headers.first(name: "content-encoding"), coding.lowercased() != "identity" {
+            if answer.isVerbatim {
+                for value in head.headers["content-encoding"] { answer.headers.add(name: "content-encoding", value: value) }
+            }
+            if answer.plan != .pass, !answer.decode(coding, limit: shared.options.responseBytesMax) {
+                guard answer.isVerbatim else { return breakAnswer(.unparsable) }
+                stopJudging("unsupported_encoding")
+            }
         }
+        if answer.isVerbatim {
+            let length = head.headers.first(name: "content-length").flatMap { Int($0) }
+            writeHead(status: answer.status, headers: answer.headers, length: length)
+        } else if answer.plan == .inspect {
+            writeHead(status: answer.status, headers: answer.headers, length: nil)
+        }
+    }
+
+    /// Only where the answer passes whatever is found in it.
+    private func stopJudging(_ why: String) {
+        exchange?.answerUnread(why)
+        answer.plan = .pass
+        answer.give(to: shared.memory)
     }
 
     func upstream(body bytes: ByteBuffer) {
         guard machine.state == .answering, let exchange else { return }
         setStreamIdleTimer()
+        if answer.isVerbatim { writeBody(Array(bytes.readableBytesView)) }
+        guard answer.plan != .pass else { return }
         let decoded: [UInt8]
-        do { decoded = try answer.decoded(bytes) } catch { return breakAnswer(.unparsable) }
+        do { decoded = try answer.decoded(bytes) } catch {
+            return answer.isVerbatim ? stopJudging("broken_encoding") : breakAnswer(.unparsable)
+        }
         switch answer.plan {
-        case .pass: writeBody(decoded)
-        case .observe: writeBody(exchange.answer(bytes: decoded).output)
+        case .pass: break
+        case .observe:
+            _ = exchange.answer(bytes: decoded)
+            if !answer.hold(exchange.heldBytes, memory: shared.memory) { stopJudging("no_memory") }
         case .inspect:
             let step = exchange.answer(bytes: decoded)
             writeBody(step.output)
-            if step.ends { endEarly() }
+            if step.ends { return endEarly() }
+            guard answer.hold(exchange.heldBytes, memory: shared.memory) else {
+                writeBody(exchange.cutForMemory().output)
+                return endEarly()
+            }
         case .collect:
-            guard answer.collect(decoded, limit: shared.options.responseBytesMax, memory: shared.memory) else {
-                return breakAnswer(.unparsable)
+            switch answer.collect(decoded, limit: shared.options.responseBytesMax, memory: shared.memory) {
+            case .taken: break
+            case .tooLarge: breakAnswer(.unparsable)
+            case .noMemory: answerInstead(exchange.refuse(.outOfMemory))
             }
         }
     }
@@ -438,7 +467,7 @@ extension ExchangeHandler: UpstreamDelegate {
     func upstreamReadComplete() {
         flush()
         guard machine.state == .answering || isAwaiting, let context else { return }
-        if exchange?.isHolding != true {
+        if exchange?.isHolding != true || answer.isVerbatim {
             commentTimer.clear()
         } else if !commentTimer.isSet {
             // Not moved by events that are held themselves: the client has heard nothing of them.
@@ -450,7 +479,10 @@ extension ExchangeHandler: UpstreamDelegate {
     func upstreamEnd() {
         guard machine.state == .answering, let exchange else { return }
         upstream = nil
-        guard answer.isWhole else { return breakAnswer(.unparsable) }
+        if !answer.isWhole {
+            guard answer.isVerbatim else { return breakAnswer(.unparsable) }
+            stopJudging("broken_encoding")
+        }
         switch answer.plan {
         case .pass: endAnswer()
         case .observe:
@@ -518,22 +550,26 @@ extension ExchangeHandler: UpstreamDelegate {
         upstream?.abandon()
         upstream = nil
         guard let exchange, let context else { return }
-        if !answer.headWritten {
-            let response = exchange.refuse(fault)
-            writeHead(
-                status: response.status, headers: HTTPHeaders(response.headers.map { ($0.name, $0.value) }),
-                length: response.body.count)
-            writeBody(response.body)
-            return endAnswer(.upstream(fault))
-        }
+        if !answer.headWritten { return answerInstead(exchange.refuse(fault), .upstream(fault)) }
         if answer.plan == .inspect {
             writeBody(exchange.answerEnded(complete: false).output)
             return endAnswer(.upstream(fault))
         }
+        if answer.plan == .observe { _ = exchange.answerEnded(complete: false) }
         timer.clear()
         context.flush()
         finishExchange(.upstream(fault))
         close()
+    }
+
+    /// Nothing of the model server's answer was written: the client gets ours.
+    private func answerInstead(_ response: GuardResponse, _ end: ExchangeEnd = .complete) {
+        upstream?.abandon()
+        writeHead(
+            status: response.status, headers: HTTPHeaders(response.headers.map { ($0.name, $0.value) }),
+            length: response.body.count)
+        writeBody(response.body)
+        endAnswer(end)
     }
 
     private func scheduleComment() {
