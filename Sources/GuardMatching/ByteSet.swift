@@ -53,6 +53,18 @@ package struct ByteSet: Sendable, Hashable {
         return nil
     }
 
+    /// As above, before `to`, which is within `bytes`.
+    @inlinable
+    package func firstIndex(in bytes: Span<UInt8>, from: Int, to: Int) -> Int? {
+        if self == .all { return from < to ? from : nil }
+        var index = from
+        while index < to {
+            if contains(bytes[index]) { return index }
+            index += 1
+        }
+        return nil
+    }
+
     @inlinable
     package static func == (left: ByteSet, right: ByteSet) -> Bool {
         left.words == right.words

@@ -54,18 +54,21 @@ package struct Detector: Sendable {
     /// Part of the match: where it refuses a candidate, matching goes on with other ends and later starts. Set exactly
     /// if `pattern.isValidated`.
     package let validator: Validator?
-    /// Literals of which the view's text must hold one if the pattern matches anywhere; empty: nothing is known. For
-    /// complete text only: on a stream a match may have shown itself before its literal arrives.
+    /// Literals of which every match holds one; empty: nothing is known. For complete text only: on a stream a match
+    /// may have shown itself before its literal arrives.
     package let required: RequiredLiterals
 
-    /// The leftmost match at or after `from` of the view's text `text`.
+    /// The leftmost match of the view's text `text` that begins at or after `from`, and at or before `through` if that is
+    /// given (complete text only).
     package func firstMatch(
-        in text: Span<UInt8>, from: Int, mode: MatchMode, scratch: inout MatchScratch
+        in text: Span<UInt8>, from: Int, through: Int? = nil, mode: MatchMode, scratch: inout MatchScratch
     ) -> MatchOutcome {
-        guard let validator else { return pattern.firstMatch(in: text, from: from, mode: mode, scratch: &scratch) }
+        guard let validator else {
+            return pattern.firstMatch(in: text, from: from, through: through, mode: mode, scratch: &scratch)
+        }
         return text.withUnsafeBufferPointer { buffer in
             // The closure may not capture a span; the buffer lives as long as the call.
-            pattern.firstMatch(in: text, from: from, mode: mode, scratch: &scratch) { captures in
+            pattern.firstMatch(in: text, from: from, through: through, mode: mode, scratch: &scratch) { captures in
                 validator.accepts(buffer, captures)
             }
         }

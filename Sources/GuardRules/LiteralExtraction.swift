@@ -1,58 +1,105 @@
-/// Finds literals of which every match of a pattern must hold at least one.
+internal import GuardMatching
+
+/// Finds literals of which every match of a pattern must hold at least one, and how far behind its start.
 ///
 /// Why it never says a false "no": it walks the pattern's syntax and keeps only what it knows. A literal character, a
-/// small class or a group of such is *exact* (the strings it can match are listed); everything else ends the run of
-/// literals before it. What may be skipped (`?`, `*`, `{0,n}`) requires nothing; of alternatives each must require
-/// something. Any construct that is not understood makes the whole answer "unknown", and then the pattern always runs.
-/// Zero-width assertions match no text, so the literals on both sides of one stay neighbours.
+/// small class or a group of such is *exact* (the strings it can match are listed, digits of any kind as `0`); everything
+/// else ends the run of literals before it. What may be skipped (`?`, `*`, `{0,n}`) requires nothing; of alternatives each
+/// must require something. Lengths are bounds in bytes, wide where a character's are not known. Any construct that is not
+/// understood makes the whole answer "unknown", and then the pattern always runs. Zero-width assertions match no text, so
+/// the literals on both sides of one stay neighbours.
 struct LiteralExtraction {
+    private typealias Literal = RequiredLiterals.Literal
+
     /// What is known of a part of a pattern.
     private struct Known {
         /// All the strings it can match, where they are few.
         var exact: [[UInt8]]?
         /// One of these occurs in whatever it matches.
-        var required: [[UInt8]]?
+        var required: [Literal]?
+        /// How long its matches are.
+        var length: LengthRange
 
-        static let opaque = Known(exact: nil, required: nil)
-        static let empty = Known(exact: [[]], required: nil)
+        static let empty = Known(exact: [[]], required: nil, length: .zero)
+        /// Anything of so many bytes.
+        static func opaque(_ min: Int, _ max: Int?) -> Known {
+            Known(exact: nil, required: nil, length: LengthRange(min, max))
+        }
     }
 
     private struct NotUnderstood: Error {}
 
-    private static let exactMax = 48
-    private static let lengthMin = 1
+    private static let exactMax = 64
+    private static let literalBytesMax = 16
 
     private let source: [UInt8]
     private var index = 0
     private var isCaseless: Bool
+    private let isRaw: Bool
 
     static func required(_ source: String, caseless: Bool, isRaw: Bool) -> RequiredLiterals {
-        var walker = LiteralExtraction(source: Array(source.utf8), isCaseless: caseless)
+        var walker = LiteralExtraction(source: Array(source.utf8), isCaseless: caseless, isRaw: isRaw)
         guard let known = try? walker.alternation(), walker.index == walker.source.count,
-            let literals = Self.candidate(known.exact) ?? known.required
+            let literals = walker.candidate(known.exact, before: .zero) ?? known.required
         else { return .unknown }
-        // A caseless s or k in raw text may be U+017F or U+212A.
-        let avoiding: Set<UInt8> = isRaw && walker.isCaseless ? [UInt8(ascii: "s"), UInt8(ascii: "k")] : []
-        return RequiredLiterals(any: literals, avoiding: avoiding)
+        let cut = literals.flatMap(walker.finished)
+        guard !cut.isEmpty, cut.allSatisfy({ !$0.bytes.isEmpty }), LiteralFrequency.rarity(cut) >= LiteralFrequency.useful
+        else { return .unknown }
+        return RequiredLiterals(any: cut)
     }
 
-    private init(source: [UInt8], isCaseless: Bool) {
+    private init(source: [UInt8], isCaseless: Bool, isRaw: Bool) {
         self.source = source
         self.isCaseless = isCaseless
+        self.isRaw = isRaw
     }
 
-    private static func candidate(_ exact: [[UInt8]]?) -> [[UInt8]]? {
-        guard let exact, !exact.isEmpty, exact.allSatisfy({ $0.count >= lengthMin }) else { return nil }
-        return exact
+    /// In raw text a caseless `s` may be U+017F and a caseless `k` U+212A, which are longer. The folded view has neither.
+    private var hasLongCases: Bool { isRaw && isCaseless }
+
+    private func longestLength(_ literal: [UInt8]) -> Int {
+        guard hasLongCases else { return literal.count }
+        return literal.reduce(0) { $0 + ($1 == UInt8(ascii: "s") ? 2 : $1 == UInt8(ascii: "k") ? 3 : 1) }
     }
 
-    private static func score(_ literals: [[UInt8]]) -> Int {
-        let length = literals.map(\.count).min() ?? 0
-        // Of single bytes, one that words and numbers do not hold says more.
-        let isRare = literals.allSatisfy { literal in
-            literal.contains { $0 &- 0x30 >= 10 && ($0 | 0x20) &- 0x61 >= 26 && !" .,-'".utf8.contains($0) }
+    private func length(_ exact: [[UInt8]]) -> LengthRange {
+        LengthRange(exact.lazy.map(\.count).min() ?? 0, exact.lazy.map(longestLength).max() ?? 0)
+    }
+
+    private func candidate(_ exact: [[UInt8]]?, before: LengthRange) -> [Literal]? {
+        guard let exact, !exact.isEmpty, exact.allSatisfy({ !$0.isEmpty }) else { return nil }
+        return exact.map { Literal(bytes: $0, before: before) }
+    }
+
+    /// Cut to a length that keeps the automaton small, at the rarest place, and with all cases of `s` and `k`.
+    private func finished(_ literal: Literal) -> [Literal] {
+        var best: (rarity: Int, range: Range<Int>)?
+        for start in literal.bytes.indices {
+            var end = start
+            var long = 0
+            while end < literal.bytes.count, end - start < Self.literalBytesMax {
+                if hasLongCases, literal.bytes[end] == UInt8(ascii: "s") || literal.bytes[end] == UInt8(ascii: "k") {
+                    if long == 3 { break }
+                    long += 1
+                }
+                end += 1
+            }
+            let rarity = LiteralFrequency.rarity(literal.bytes[start..<end])
+            if rarity > best?.rarity ?? -1 { best = (rarity, start..<end) }
         }
-        return min(8, length) * 8 - literals.count + (length < 3 && isRare ? 4 : 0)
+        guard let range = best?.range else { return [literal] }
+        let front = Array(literal.bytes[..<range.lowerBound])
+        let before = literal.before + LengthRange(front.count, longestLength(front))
+        var variants: [[UInt8]] = [[]]
+        for byte in literal.bytes[range] {
+            switch byte {
+            case UInt8(ascii: "s") where hasLongCases: variants = variants.flatMap { [$0 + [byte], $0 + [0xC5, 0xBF]] }
+            case UInt8(ascii: "k") where hasLongCases:
+                variants = variants.flatMap { [$0 + [byte], $0 + [0xE2, 0x84, 0xAA]] }
+            default: for index in variants.indices { variants[index].append(byte) }
+            }
+        }
+        return variants.map { Literal(bytes: $0, before: before) }
     }
 
     private func at(_ offset: Int) -> UInt8? { index + offset < source.count ? source[index + offset] : nil }
@@ -64,91 +111,114 @@ struct LiteralExtraction {
         while at(0) == UInt8(ascii: "|") {
             index += 1
             let next = try sequence()
-            let left = Self.candidate(result.exact) ?? result.required
-            let right = Self.candidate(next.exact) ?? next.required
+            let length = result.length.union(next.length)
+            let left = candidate(result.exact, before: .zero) ?? result.required
+            let right = candidate(next.exact, before: .zero) ?? next.required
             if let one = result.exact, let other = next.exact, one.count + other.count <= Self.exactMax {
-                result = Known(exact: one + other, required: nil)
-            } else if let left, let right, left.count + right.count <= Self.exactMax * 4 {
-                result = Known(exact: nil, required: left + right)
+                result = Known(exact: one + other, required: nil, length: length)
+            } else if let left, let right, left.count + right.count <= 4096 {
+                result = Known(exact: nil, required: left + right, length: length)
             } else {
-                result = .opaque
+                result = Known(exact: nil, required: nil, length: length)
             }
         }
         return result
     }
 
-    private mutating func sequence() throws(NotUnderstood) -> Known {
-        var run: [[UInt8]] = [[]]
-        var isExact = true
-        var best: [[UInt8]]?
-        func better(_ literals: [[UInt8]]?) {
-            guard let literals, Self.score(literals) > best.map(Self.score) ?? .min else { return }
+    /// A sequence's literals: the run that ends where the reader stands, and the best one before it.
+    private struct Run {
+        var strings: [[UInt8]] = [[]]
+        /// What the sequence matches before the run.
+        var before = LengthRange.zero
+        /// Nothing but the run was seen.
+        var isWhole = true
+        var best: [Literal]?
+
+        mutating func offer(_ literals: [Literal]?) {
+            guard let literals else { return }
+            if let best, LiteralFrequency.score(literals) <= LiteralFrequency.score(best) { return }
             best = literals
         }
+    }
+
+    /// Ends the run; `gap` is what comes before the next one.
+    private func cut(_ run: inout Run, gap: LengthRange) {
+        run.offer(candidate(run.strings, before: run.before))
+        run.before = run.before + length(run.strings) + gap
+        run.strings = [[]]
+        run.isWhole = false
+    }
+
+    private mutating func sequence() throws(NotUnderstood) -> Known {
+        var run = Run()
         while let byte = at(0), byte != UInt8(ascii: "|"), byte != UInt8(ascii: ")") {
             let part = try atom()
             let (low, high) = try quantifier()
-            var exact = part.exact
-            if low == 0 {
-                if high == 1, let some = exact, some.count < Self.exactMax { exact = some + [[]] } else { exact = nil }
-            } else {
-                better(part.required)
-                if let some = exact, high != low || low > 4 {
-                    // At least once: the first one stands next to what came before.
-                    if some.count * run.count <= Self.exactMax {
-                        run = Self.product(run, some)
-                    } else {
-                        better(Self.candidate(run))
-                        run = some
-                    }
-                    exact = nil
-                } else if let some = exact, low > 1 {
-                    var repeated = some
-                    for _ in 1..<low where repeated.count * some.count <= Self.exactMax {
-                        repeated = Self.product(repeated, some)
-                    }
-                    exact = some.count == 1 ? repeated : nil
-                }
+            if low > 0, let required = part.required {
+                let front = run.before + length(run.strings)
+                run.offer(required.map { Literal(bytes: $0.bytes, before: front + $0.before) })
             }
-            if let some = exact, some.count * run.count <= Self.exactMax {
-                run = Self.product(run, some)
-            } else {
-                better(Self.candidate(run))
-                isExact = false
-                run = exact ?? [[]]
+            guard let some = part.exact else {
+                cut(&run, gap: part.length.repeated(low, high))
+                continue
+            }
+            if low == 0 {
+                if high == 1, (some.count + 1) * run.strings.count <= Self.exactMax {
+                    run.strings = Self.product(run.strings, some + [[]])
+                } else {
+                    cut(&run, gap: part.length.repeated(0, high))
+                }
+                continue
+            }
+            // At least once: as many copies as can be listed stand next to what came before.
+            var copies = 0
+            while copies < min(low, 8) {
+                if some.count * run.strings.count > Self.exactMax {
+                    guard copies == 0, some.count <= Self.exactMax else { break }
+                    cut(&run, gap: .zero)
+                }
+                run.strings = Self.product(run.strings, some)
+                copies += 1
+            }
+            if low > copies || high != low {
+                cut(&run, gap: part.length.repeated(low - copies, high.map { $0 - copies }))
             }
         }
-        if isExact { return Known(exact: run, required: nil) }
-        better(Self.candidate(run))
-        return Known(exact: nil, required: best)
+        let whole = run.before + length(run.strings)
+        if run.isWhole { return Known(exact: run.strings, required: nil, length: whole) }
+        run.offer(candidate(run.strings, before: run.before))
+        return Known(exact: nil, required: run.best, length: whole)
     }
 
     private static func product(_ left: [[UInt8]], _ right: [[UInt8]]) -> [[UInt8]] {
         left.flatMap { head in right.map { head + $0 } }
     }
 
-    /// Lower and upper bound of repeats; `Int.max`: no upper bound.
-    private mutating func quantifier() throws(NotUnderstood) -> (Int, Int) {
-        var bounds = (1, 1)
+    /// Lower and upper bound of repeats; `nil`: no upper bound.
+    private mutating func quantifier() throws(NotUnderstood) -> (Int, Int?) {
+        var bounds: (Int, Int?) = (1, 1)
         switch at(0) {
         case UInt8(ascii: "?"): (bounds, index) = ((0, 1), index + 1)
-        case UInt8(ascii: "*"): (bounds, index) = ((0, .max), index + 1)
-        case UInt8(ascii: "+"): (bounds, index) = ((1, .max), index + 1)
+        case UInt8(ascii: "*"): (bounds, index) = ((0, nil), index + 1)
+        case UInt8(ascii: "+"): (bounds, index) = ((1, nil), index + 1)
         case UInt8(ascii: "{"):
-            guard let (low, high, end) = braces() else { return bounds }
+            guard let (low, high, end) = braces() else {
+                // Newer PCRE2 reads `{,3}` and `{ 1 }` as repeats, this one as text.
+                if let next = at(1), next == UInt8(ascii: ",") || next == 0x20 || next == 0x09 { throw NotUnderstood() }
+                return bounds
+            }
             (bounds, index) = ((low, high), end)
         default: return bounds
         }
         if at(0) == UInt8(ascii: "?") || at(0) == UInt8(ascii: "+") { index += 1 }
         // `a{2}{3}`: a quantifier of a quantifier is legal and rare.
         switch at(0) {
-        case UInt8(ascii: "?"), UInt8(ascii: "*"), UInt8(ascii: "+"): throw NotUnderstood()
-        case UInt8(ascii: "{") where braces() != nil: throw NotUnderstood()
+        case UInt8(ascii: "?"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "{"): throw NotUnderstood()
         default: return bounds
         }
     }
 
-    private func braces() -> (Int, Int, Int)? {
+    private func braces() -> (Int, Int?, Int)? {
         var position = index + 1
         func number() -> Int? {
             var value: Int?
@@ -162,12 +232,21 @@ struct LiteralExtraction {
         if source[position] == UInt8(ascii: "}") { return (low, low, position + 1) }
         guard source[position] == UInt8(ascii: ",") else { return nil }
         position += 1
-        let high = number() ?? .max
-        guard position < source.count, source[position] == UInt8(ascii: "}") else { return nil }
+        let high = number()
+        guard position < source.count, source[position] == UInt8(ascii: "}"), high ?? low >= low else { return nil }
         return (low, high, position + 1)
     }
 
     // MARK: atoms
+
+    /// One character of a kind that has only ASCII members, or their other cases.
+    private var asciiClass: Known { .opaque(1, hasLongCases ? 3 : 1) }
+    private static let anyCharacter = Known.opaque(1, 4)
+
+    private func literal(_ byte: UInt8) -> Known {
+        let folded = LiteralAutomaton.fold(byte)
+        return Known(exact: [[folded]], required: nil, length: length([[folded]]))
+    }
 
     private mutating func atom() throws(NotUnderstood) -> Known {
         guard let byte = at(0) else { return .empty }
@@ -177,23 +256,29 @@ struct LiteralExtraction {
         case UInt8(ascii: "\\"): return try escape()
         case UInt8(ascii: "."):
             index += 1
-            return .opaque
+            return Self.anyCharacter
         case UInt8(ascii: "^"), UInt8(ascii: "$"):
             index += 1
             return .empty
         case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "?"): throw NotUnderstood()
-        case 0x80...:
-            // A whole character, so that a quantifier behind it applies to all its bytes.
-            index += 1
-            while let next = at(0), next & 0xC0 == 0x80 { index += 1 }
-            return .opaque
+        case 0x80...: return nonASCII()
         default:
             index += 1
-            return Known(exact: [[lower(byte)]], required: nil)
+            return literal(byte)
         }
     }
 
-    private func lower(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte + 0x20 : byte }
+    /// A whole character, so that a quantifier behind it applies to all its bytes. What has no case is exact.
+    private mutating func nonASCII() -> Known {
+        let start = index
+        index += 1
+        while let next = at(0), next & 0xC0 == 0x80 { index += 1 }
+        let bytes = Array(source[start..<index])
+        guard let scalar = String(decoding: bytes, as: UTF8.self).unicodeScalars.first,
+            !isCaseless || scalar.properties.generalCategory == .otherLetter
+        else { return Self.anyCharacter }
+        return Known(exact: [bytes], required: nil, length: LengthRange(bytes.count, bytes.count))
+    }
 
     private mutating func escape() throws(NotUnderstood) -> Known {
         guard let next = at(1) else { throw NotUnderstood() }
@@ -201,69 +286,161 @@ struct LiteralExtraction {
         switch next {
         case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "A"), UInt8(ascii: "z"), UInt8(ascii: "Z"):
             return .empty
-        case UInt8(ascii: "d"), UInt8(ascii: "D"), UInt8(ascii: "w"), UInt8(ascii: "W"), UInt8(ascii: "s"),
-            UInt8(ascii: "S"), UInt8(ascii: "h"), UInt8(ascii: "H"), UInt8(ascii: "v"), UInt8(ascii: "V"),
-            UInt8(ascii: "R"), UInt8(ascii: "X"), UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"),
-            UInt8(ascii: "f"), UInt8(ascii: "e"), UInt8(ascii: "a"):
-            return .opaque
+        // Without UCP, which is not understood, these have ASCII members only.
+        case UInt8(ascii: "d"): return Known(exact: [[UInt8(ascii: "0")]], required: nil, length: LengthRange(1, 1))
+        case UInt8(ascii: "w"), UInt8(ascii: "s"): return .opaque(1, 1)
+        case UInt8(ascii: "D"), UInt8(ascii: "W"), UInt8(ascii: "S"), UInt8(ascii: "h"), UInt8(ascii: "H"),
+            UInt8(ascii: "v"), UInt8(ascii: "V"):
+            return Self.anyCharacter
+        case UInt8(ascii: "R"): return .opaque(1, 3)
+        case UInt8(ascii: "X"): return .opaque(1, nil)
+        case UInt8(ascii: "n"): return literal(0x0A)
+        case UInt8(ascii: "r"): return literal(0x0D)
+        case UInt8(ascii: "t"): return literal(0x09)
+        case UInt8(ascii: "f"): return literal(0x0C)
+        case UInt8(ascii: "e"): return literal(0x1B)
+        case UInt8(ascii: "a"): return literal(0x07)
         case UInt8(ascii: "1")...UInt8(ascii: "9"):
             while let digit = at(0), digit &- 0x30 < 10 { index += 1 }
-            return .opaque
-        case UInt8(ascii: "x"), UInt8(ascii: "p"), UInt8(ascii: "P"), UInt8(ascii: "k"):
-            guard at(0) == UInt8(ascii: "{") else { throw NotUnderstood() }
-            while let byte = at(0) {
-                index += 1
-                if byte == UInt8(ascii: "}") { return .opaque }
+            // A reference back, or an octal character.
+            return .opaque(0, nil)
+        case UInt8(ascii: "x"):
+            if at(0) == UInt8(ascii: "{") {
+                try skip(to: UInt8(ascii: "}"))
+                return Self.anyCharacter
             }
-            throw NotUnderstood()
+            var value: UInt8 = 0
+            for _ in 0..<2 {
+                guard let digit = at(0).flatMap(Self.hexDigit) else { break }
+                value = value << 4 | digit
+                index += 1
+            }
+            return value < 0x80 ? literal(value) : Self.anyCharacter
+        case UInt8(ascii: "p"), UInt8(ascii: "P"), UInt8(ascii: "k"):
+            guard at(0) == UInt8(ascii: "{") else { throw NotUnderstood() }
+            try skip(to: UInt8(ascii: "}"))
+            return next == UInt8(ascii: "k") ? .opaque(0, nil) : Self.anyCharacter
         case UInt8(ascii: "0"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), 0x80...:
             throw NotUnderstood()
-        default: return Known(exact: [[next]], required: nil)
+        default: return literal(next)
+        }
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x41...0x46, 0x61...0x66: (byte | 0x20) - 0x57
+        default: nil
+        }
+    }
+
+    /// The members of a class as far as they are a few ASCII characters.
+    private struct Members {
+        var known: [[UInt8]]? = []
+        var isASCII = true
+
+        mutating func add(_ byte: UInt8) {
+            let folded = [LiteralAutomaton.fold(byte)]
+            if known?.contains(folded) == false { known?.append(folded) }
+        }
+
+        mutating func add(from low: UInt8, to high: UInt8) {
+            // A long range, but digits are one symbol.
+            if high &- low > 8, !(low &- 0x30 < 10 && high &- 0x30 < 10) { known = nil }
+            if known != nil { for byte in low...max(low, high) { add(byte) } }
         }
     }
 
     private mutating func characterClass() throws(NotUnderstood) -> Known {
-        var position = index + 1
-        var members: [[UInt8]]? = []
-        if position < source.count, source[position] == UInt8(ascii: "^") {
-            members = nil
-            position += 1
+        index += 1
+        var members = Members()
+        var isNegated = false
+        if at(0) == UInt8(ascii: "^") {
+            isNegated = true
+            index += 1
         }
         var isFirst = true
-        while position < source.count {
-            let byte = source[position]
+        while let byte = at(0) {
             if byte == UInt8(ascii: "]"), !isFirst {
-                index = position + 1
-                guard let members, members.count <= 8, !members.isEmpty else { return .opaque }
-                return Known(exact: members, required: nil)
+                index += 1
+                if isNegated || !members.isASCII { return Self.anyCharacter }
+                guard let known = members.known, known.count <= 8, !known.isEmpty else { return asciiClass }
+                return Known(exact: known, required: nil, length: length(known))
             }
             isFirst = false
-            switch byte {
-            case UInt8(ascii: "\\"):
-                guard position + 1 < source.count, source[position + 1] != UInt8(ascii: "Q"),
-                    source[position + 1] != UInt8(ascii: "E"), source[position + 1] != UInt8(ascii: "c")
-                else { throw NotUnderstood() }
-                members = nil
-                position += 2
-            case UInt8(ascii: "["):
-                guard position + 1 < source.count,
-                    [UInt8(ascii: ":"), UInt8(ascii: "."), UInt8(ascii: "=")].contains(source[position + 1])
-                else {
-                    members?.append([byte])
-                    position += 1
-                    continue
-                }
-                // `[:name:]` or the two characters themselves: not worth telling apart.
+            if byte == UInt8(ascii: "["), let kind = at(1), kind == UInt8(ascii: ":") || kind == UInt8(ascii: ".")
+                || kind == UInt8(ascii: "=")
+            {
+                // `[:name:]` or the characters themselves: only the first is worth knowing.
+                try posixName()
+                members.known = nil
+                continue
+            }
+            guard let low = try member(&members) else { continue }
+            guard at(0) == UInt8(ascii: "-"), let next = at(1), next != UInt8(ascii: "]") else {
+                members.add(low)
+                continue
+            }
+            index += 1
+            if next == UInt8(ascii: "["), let kind = at(1), kind == UInt8(ascii: ":") || kind == UInt8(ascii: ".")
+                || kind == UInt8(ascii: "=")
+            {
                 throw NotUnderstood()
-            case UInt8(ascii: "-"), 0x80...:
-                members = nil
-                position += 1
-            default:
-                if !(members ?? []).contains([lower(byte)]) { members?.append([lower(byte)]) }
-                position += 1
+            }
+            if let high = try member(&members), high >= low {
+                members.add(from: low, to: high)
+            } else {
+                // `a-\d`: the hyphen is itself, or the range ends beyond ASCII.
+                members.known = nil
             }
         }
         throw NotUnderstood()
+    }
+
+    private mutating func posixName() throws(NotUnderstood) {
+        guard at(1) == UInt8(ascii: ":") else { throw NotUnderstood() }
+        var end = index + 2
+        while end < source.count, source[end] &- 0x61 < 26 || source[end] == UInt8(ascii: "^") { end += 1 }
+        guard end > index + 2, end + 1 < source.count, source[end] == UInt8(ascii: ":"),
+            source[end + 1] == UInt8(ascii: "]"), source[index + 2] != UInt8(ascii: "^")
+        else { throw NotUnderstood() }
+        index = end + 2
+    }
+
+    /// One member of a class, if it is one ASCII character; what else it is goes into `members`.
+    private mutating func member(_ members: inout Members) throws(NotUnderstood) -> UInt8? {
+        guard let byte = at(0) else { throw NotUnderstood() }
+        if byte >= 0x80 {
+            index += 1
+            while let next = at(0), next & 0xC0 == 0x80 { index += 1 }
+            members.known = nil
+            members.isASCII = false
+            return nil
+        }
+        index += 1
+        guard byte == UInt8(ascii: "\\") else { return byte }
+        guard let next = at(0) else { throw NotUnderstood() }
+        index += 1
+        switch next {
+        case UInt8(ascii: "d"):
+            members.add(UInt8(ascii: "0"))
+            return nil
+        case UInt8(ascii: "w"), UInt8(ascii: "s"):
+            members.known = nil
+            return nil
+        case UInt8(ascii: "n"): return 0x0A
+        case UInt8(ascii: "r"): return 0x0D
+        case UInt8(ascii: "t"): return 0x09
+        case UInt8(ascii: "Q"), UInt8(ascii: "E"), UInt8(ascii: "c"), UInt8(ascii: "N"), UInt8(ascii: "o"), 0x80...:
+            throw NotUnderstood()
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "A")...UInt8(ascii: "Z"):
+            members.known = nil
+            members.isASCII = false
+            if at(0) == UInt8(ascii: "{") { try skip(to: UInt8(ascii: "}")) }
+            return nil
+        default: return next
+        }
     }
 
     private mutating func group() throws(NotUnderstood) -> Known {

@@ -18,6 +18,8 @@ package final class RuleBundle: Sendable {
     let outputSelection: RuleSelection
     package let hasConditions: Bool
     let prefilter: PrefilterPlan
+    /// What the rules cost; for the metrics.
+    package let timeAccount: RuleTimeAccount
 
     /// One file of a bundle in memory.
     package struct File: Sendable {
@@ -64,6 +66,7 @@ package final class RuleBundle: Sendable {
         outputSelection = RuleSelection(phase: .output, rules: rules)
         hasConditions = rules.contains { !$0.when.isAlways }
         prefilter = PrefilterPlan(rules)
+        timeAccount = RuleTimeAccount(rules: rules.count)
     }
 
     package func rule(_ id: RuleID) -> CompiledRule? {
