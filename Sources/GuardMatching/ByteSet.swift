@@ -38,6 +38,17 @@ package struct ByteSet: Sendable, Hashable {
         )
     }
 
+    package func union(_ other: ByteSet) -> ByteSet {
+        var set = self
+        set.formUnion(other)
+        return set
+    }
+
+    package init(_ bytes: some Sequence<UInt8>) {
+        self.init()
+        for byte in bytes { insert(byte) }
+    }
+
     package var count: Int {
         words.0.nonzeroBitCount + words.1.nonzeroBitCount + words.2.nonzeroBitCount + words.3.nonzeroBitCount
     }

@@ -1,26 +1,71 @@
-/// Literals of which every match of a pattern holds at least one, and where in the match.
+/// What every match of a pattern holds: one of some literals, or else a run of bytes of one kind; and where in the match.
 package struct RequiredLiterals: Sendable, Hashable {
-    /// One literal, and how many bytes of a match can come before it.
+    /// What a match can hold in front of something.
+    package struct Front: Sendable, Hashable {
+        package var length: LengthRange
+        /// Every byte that can stand there.
+        package var bytes: ByteSet
+
+        package static let none = Front(length: .zero, bytes: ByteSet())
+
+        package init(length: LengthRange, bytes: ByteSet) {
+            self.length = length
+            self.bytes = bytes
+        }
+
+        /// First this, then `other`.
+        package static func + (one: Front, other: Front) -> Front {
+            Front(length: one.length + other.length, bytes: one.bytes.union(other.bytes))
+        }
+
+        /// Either of both.
+        package func union(_ other: Front) -> Front {
+            Front(length: length.union(other.length), bytes: bytes.union(other.bytes))
+        }
+    }
+
     package struct Literal: Sendable, Hashable {
         /// As `LiteralAutomaton.fold` leaves bytes: ASCII letters in lower case, `0` for every digit; other bytes of a
         /// longer character stand as they are.
         package var bytes: [UInt8]
-        package var before: LengthRange
+        package var before: Front
 
-        package init(bytes: [UInt8], before: LengthRange) {
+        package init(bytes: [UInt8], before: Front) {
             self.bytes = bytes
             self.before = before
         }
     }
 
-    /// Empty: nothing is known.
+    /// At least `length` bytes of `bytes` in a row.
+    package struct Run: Sendable, Hashable {
+        package var bytes: ByteSet
+        package var length: Int
+        package var before: Front
+
+        package init(bytes: ByteSet, length: Int, before: Front) {
+            self.bytes = bytes
+            self.length = length
+            self.before = before
+        }
+    }
+
+    /// One of these is in every match; empty: no literals are known.
     package let any: [Literal]
+    package let run: Run?
 
     package static let unknown = RequiredLiterals(any: [])
 
-    package init(any: [Literal]) { self.any = any }
+    package init(any: [Literal]) {
+        self.any = any
+        run = nil
+    }
 
-    package var isUnknown: Bool { any.isEmpty }
+    package init(run: Run) {
+        any = []
+        self.run = run
+    }
+
+    package var isUnknown: Bool { any.isEmpty && run == nil }
 }
 
 /// Bounds of a length in bytes.

@@ -10,6 +10,7 @@ internal import GuardMatching
 /// the literals on both sides of one stay neighbours.
 struct LiteralExtraction {
     private typealias Literal = RequiredLiterals.Literal
+    private typealias Front = RequiredLiterals.Front
 
     /// What is known of a part of a pattern.
     private struct Known {
@@ -17,13 +18,28 @@ struct LiteralExtraction {
         var exact: [[UInt8]]?
         /// One of these occurs in whatever it matches.
         var required: [Literal]?
-        /// How long its matches are.
-        var length: LengthRange
+        /// A run that whatever it matches holds.
+        var run: RequiredLiterals.Run?
+        /// What its matches are made of.
+        var front: Front
+        /// One character of these bytes and no others.
+        var single: ByteSet?
 
-        static let empty = Known(exact: [[]], required: nil, length: .zero)
+        init(
+            exact: [[UInt8]]? = nil, required: [Literal]? = nil, run: RequiredLiterals.Run? = nil, front: Front,
+            single: ByteSet? = nil
+        ) {
+            (self.exact, self.required, self.run, self.front, self.single) = (exact, required, run, front, single)
+        }
+
+        static let empty = Known(exact: [[]], front: .none)
         /// Anything of so many bytes.
-        static func opaque(_ min: Int, _ max: Int?) -> Known {
-            Known(exact: nil, required: nil, length: LengthRange(min, max))
+        static func opaque(_ min: Int, _ max: Int?, _ bytes: ByteSet = .all) -> Known {
+            Known(front: Front(length: LengthRange(min, max), bytes: bytes))
+        }
+        /// One character of a set.
+        static func one(of bytes: ByteSet, longest: Int) -> Known {
+            Known(front: Front(length: LengthRange(1, longest), bytes: bytes), single: bytes)
         }
     }
 
@@ -39,13 +55,13 @@ struct LiteralExtraction {
 
     static func required(_ source: String, caseless: Bool, isRaw: Bool) -> RequiredLiterals {
         var walker = LiteralExtraction(source: Array(source.utf8), isCaseless: caseless, isRaw: isRaw)
-        guard let known = try? walker.alternation(), walker.index == walker.source.count,
-            let literals = walker.candidate(known.exact, before: .zero) ?? known.required
-        else { return .unknown }
-        let cut = literals.flatMap(walker.finished)
-        guard !cut.isEmpty, cut.allSatisfy({ !$0.bytes.isEmpty }), LiteralFrequency.rarity(cut) >= LiteralFrequency.useful
-        else { return .unknown }
-        return RequiredLiterals(any: cut)
+        guard let known = try? walker.alternation(), walker.index == walker.source.count else { return .unknown }
+        let literals = (walker.candidate(known.exact, before: .none) ?? known.required ?? []).flatMap(walker.finished)
+        let rarity = literals.isEmpty ? 0 : LiteralFrequency.rarity(literals)
+        // Long runs are rarer than short literals, and found by looking at few bytes.
+        if let run = known.run, run.length >= 12, rarity < 30 { return RequiredLiterals(run: run) }
+        guard rarity >= LiteralFrequency.useful, literals.allSatisfy({ !$0.bytes.isEmpty }) else { return .unknown }
+        return RequiredLiterals(any: literals)
     }
 
     private init(source: [UInt8], isCaseless: Bool, isRaw: Bool) {
@@ -62,11 +78,30 @@ struct LiteralExtraction {
         return literal.reduce(0) { $0 + ($1 == UInt8(ascii: "s") ? 2 : $1 == UInt8(ascii: "k") ? 3 : 1) }
     }
 
-    private func length(_ exact: [[UInt8]]) -> LengthRange {
-        LengthRange(exact.lazy.map(\.count).min() ?? 0, exact.lazy.map(longestLength).max() ?? 0)
+    private func front(_ exact: [[UInt8]]) -> Front {
+        var bytes = ByteSet()
+        for string in exact { for byte in string { bytes.formUnion(unfolded(byte)) } }
+        return Front(
+            length: LengthRange(exact.lazy.map(\.count).min() ?? 0, exact.lazy.map(longestLength).max() ?? 0),
+            bytes: bytes)
     }
 
-    private func candidate(_ exact: [[UInt8]]?, before: LengthRange) -> [Literal]? {
+    /// Every byte of what a folded byte may stand for.
+    private func unfolded(_ byte: UInt8) -> ByteSet {
+        var set = ByteSet([byte])
+        if byte &- 0x61 < 26 || byte &- 0x41 < 26 {
+            set.insert(byte ^ 0x20)
+            if hasLongCases { for byte in Self.longCases { set.insert(byte) } }
+        } else if byte &- 0x30 < 10 {
+            for digit in UInt8(ascii: "0")...UInt8(ascii: "9") { set.insert(digit) }
+        }
+        return set
+    }
+
+    /// The bytes of U+017F and U+212A.
+    private static let longCases: [UInt8] = [0xC5, 0xBF, 0xE2, 0x84, 0xAA]
+
+    private func candidate(_ exact: [[UInt8]]?, before: Front) -> [Literal]? {
         guard let exact, !exact.isEmpty, exact.allSatisfy({ !$0.isEmpty }) else { return nil }
         return exact.map { Literal(bytes: $0, before: before) }
     }
@@ -88,8 +123,7 @@ struct LiteralExtraction {
             if rarity > best?.rarity ?? -1 { best = (rarity, start..<end) }
         }
         guard let range = best?.range else { return [literal] }
-        let front = Array(literal.bytes[..<range.lowerBound])
-        let before = literal.before + LengthRange(front.count, longestLength(front))
+        let before = literal.before + front([Array(literal.bytes[..<range.lowerBound])])
         var variants: [[UInt8]] = [[]]
         for byte in literal.bytes[range] {
             switch byte {
@@ -111,16 +145,20 @@ struct LiteralExtraction {
         while at(0) == UInt8(ascii: "|") {
             index += 1
             let next = try sequence()
-            let length = result.length.union(next.length)
-            let left = candidate(result.exact, before: .zero) ?? result.required
-            let right = candidate(next.exact, before: .zero) ?? next.required
-            if let one = result.exact, let other = next.exact, one.count + other.count <= Self.exactMax {
-                result = Known(exact: one + other, required: nil, length: length)
-            } else if let left, let right, left.count + right.count <= 4096 {
-                result = Known(exact: nil, required: left + right, length: length)
-            } else {
-                result = Known(exact: nil, required: nil, length: length)
+            let left = candidate(result.exact, before: .none) ?? result.required
+            let right = candidate(next.exact, before: .none) ?? next.required
+            var both = Known(front: result.front.union(next.front))
+            if let one = result.run, let other = next.run {
+                both.run = RequiredLiterals.Run(
+                    bytes: one.bytes.union(other.bytes), length: min(one.length, other.length),
+                    before: one.before.union(other.before))
             }
+            if let one = result.exact, let other = next.exact, one.count + other.count <= Self.exactMax {
+                both.exact = one + other
+            } else if let left, let right, left.count + right.count <= 4096 {
+                both.required = left + right
+            }
+            result = both
         }
         return result
     }
@@ -129,10 +167,17 @@ struct LiteralExtraction {
     private struct Run {
         var strings: [[UInt8]] = [[]]
         /// What the sequence matches before the run.
-        var before = LengthRange.zero
+        var before = Front.none
         /// Nothing but the run was seen.
         var isWhole = true
         var best: [Literal]?
+        /// The longest run of bytes of one kind.
+        var longest: RequiredLiterals.Run?
+
+        mutating func offer(_ run: RequiredLiterals.Run?) {
+            guard let run, run.length > longest?.length ?? 0 else { return }
+            longest = run
+        }
 
         mutating func offer(_ literals: [Literal]?) {
             guard let literals else { return }
@@ -142,9 +187,9 @@ struct LiteralExtraction {
     }
 
     /// Ends the run; `gap` is what comes before the next one.
-    private func cut(_ run: inout Run, gap: LengthRange) {
+    private func cut(_ run: inout Run, gap: Front) {
         run.offer(candidate(run.strings, before: run.before))
-        run.before = run.before + length(run.strings) + gap
+        run.before = run.before + front(run.strings) + gap
         run.strings = [[]]
         run.isWhole = false
     }
@@ -154,19 +199,26 @@ struct LiteralExtraction {
         while let byte = at(0), byte != UInt8(ascii: "|"), byte != UInt8(ascii: ")") {
             let part = try atom()
             let (low, high) = try quantifier()
+            let front = run.before + front(run.strings)
             if low > 0, let required = part.required {
-                let front = run.before + length(run.strings)
                 run.offer(required.map { Literal(bytes: $0.bytes, before: front + $0.before) })
             }
+            if low > 0, var inner = part.run {
+                inner.before = front + inner.before
+                run.offer(inner)
+            }
+            if low > 1, let bytes = part.single {
+                run.offer(RequiredLiterals.Run(bytes: bytes, length: low, before: front))
+            }
             guard let some = part.exact else {
-                cut(&run, gap: part.length.repeated(low, high))
+                cut(&run, gap: gap(part, low, high))
                 continue
             }
             if low == 0 {
                 if high == 1, (some.count + 1) * run.strings.count <= Self.exactMax {
                     run.strings = Self.product(run.strings, some + [[]])
                 } else {
-                    cut(&run, gap: part.length.repeated(0, high))
+                    cut(&run, gap: gap(part, 0, high))
                 }
                 continue
             }
@@ -175,19 +227,23 @@ struct LiteralExtraction {
             while copies < min(low, 8) {
                 if some.count * run.strings.count > Self.exactMax {
                     guard copies == 0, some.count <= Self.exactMax else { break }
-                    cut(&run, gap: .zero)
+                    cut(&run, gap: .none)
                 }
                 run.strings = Self.product(run.strings, some)
                 copies += 1
             }
             if low > copies || high != low {
-                cut(&run, gap: part.length.repeated(low - copies, high.map { $0 - copies }))
+                cut(&run, gap: gap(part, low - copies, high.map { $0 - copies }))
             }
         }
-        let whole = run.before + length(run.strings)
-        if run.isWhole { return Known(exact: run.strings, required: nil, length: whole) }
+        let whole = run.before + front(run.strings)
+        if run.isWhole { return Known(exact: run.strings, run: run.longest, front: whole) }
         run.offer(candidate(run.strings, before: run.before))
-        return Known(exact: nil, required: run.best, length: whole)
+        return Known(required: run.best, run: run.longest, front: whole)
+    }
+
+    private func gap(_ part: Known, _ low: Int, _ high: Int?) -> Front {
+        Front(length: part.front.length.repeated(low, high), bytes: part.front.bytes)
     }
 
     private static func product(_ left: [[UInt8]], _ right: [[UInt8]]) -> [[UInt8]] {
@@ -239,13 +295,14 @@ struct LiteralExtraction {
 
     // MARK: atoms
 
-    /// One character of a kind that has only ASCII members, or their other cases.
-    private var asciiClass: Known { .opaque(1, hasLongCases ? 3 : 1) }
     private static let anyCharacter = Known.opaque(1, 4)
+    private static let word = ByteSet(
+        (0x30...0x39).map { UInt8($0) } + (0x41...0x5A).map { UInt8($0) } + [0x5F] + (0x61...0x7A).map { UInt8($0) })
+    private static let space = ByteSet([0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20])
 
     private func literal(_ byte: UInt8) -> Known {
-        let folded = LiteralAutomaton.fold(byte)
-        return Known(exact: [[folded]], required: nil, length: length([[folded]]))
+        let folded = [LiteralAutomaton.fold(byte)]
+        return Known(exact: [folded], front: front([folded]))
     }
 
     private mutating func atom() throws(NotUnderstood) -> Known {
@@ -277,7 +334,7 @@ struct LiteralExtraction {
         guard let scalar = String(decoding: bytes, as: UTF8.self).unicodeScalars.first,
             !isCaseless || scalar.properties.generalCategory == .otherLetter
         else { return Self.anyCharacter }
-        return Known(exact: [bytes], required: nil, length: LengthRange(bytes.count, bytes.count))
+        return Known(exact: [bytes], front: front([bytes]))
     }
 
     private mutating func escape() throws(NotUnderstood) -> Known {
@@ -287,8 +344,9 @@ struct LiteralExtraction {
         case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "A"), UInt8(ascii: "z"), UInt8(ascii: "Z"):
             return .empty
         // Without UCP, which is not understood, these have ASCII members only.
-        case UInt8(ascii: "d"): return Known(exact: [[UInt8(ascii: "0")]], required: nil, length: LengthRange(1, 1))
-        case UInt8(ascii: "w"), UInt8(ascii: "s"): return .opaque(1, 1)
+        case UInt8(ascii: "d"): return literal(UInt8(ascii: "0"))
+        case UInt8(ascii: "w"): return .one(of: Self.word, longest: 1)
+        case UInt8(ascii: "s"): return .one(of: Self.space, longest: 1)
         case UInt8(ascii: "D"), UInt8(ascii: "W"), UInt8(ascii: "S"), UInt8(ascii: "h"), UInt8(ascii: "H"),
             UInt8(ascii: "v"), UInt8(ascii: "V"):
             return Self.anyCharacter
@@ -337,9 +395,12 @@ struct LiteralExtraction {
     /// The members of a class as far as they are a few ASCII characters.
     private struct Members {
         var known: [[UInt8]]? = []
+        /// Bytes of all members.
+        var bytes = ByteSet()
         var isASCII = true
 
         mutating func add(_ byte: UInt8) {
+            bytes.insert(byte)
             let folded = [LiteralAutomaton.fold(byte)]
             if known?.contains(folded) == false { known?.append(folded) }
         }
@@ -347,7 +408,7 @@ struct LiteralExtraction {
         mutating func add(from low: UInt8, to high: UInt8) {
             // A long range, but digits are one symbol.
             if high &- low > 8, !(low &- 0x30 < 10 && high &- 0x30 < 10) { known = nil }
-            if known != nil { for byte in low...max(low, high) { add(byte) } }
+            for byte in low...max(low, high) { add(byte) }
         }
     }
 
@@ -364,8 +425,12 @@ struct LiteralExtraction {
             if byte == UInt8(ascii: "]"), !isFirst {
                 index += 1
                 if isNegated || !members.isASCII { return Self.anyCharacter }
-                guard let known = members.known, known.count <= 8, !known.isEmpty else { return asciiClass }
-                return Known(exact: known, required: nil, length: length(known))
+                if let known = members.known, known.count <= 8, !known.isEmpty {
+                    return Known(exact: known, front: front(known), single: front(known).bytes)
+                }
+                var bytes = members.bytes
+                for byte in UInt8(0)...0x7F where members.bytes.contains(byte) { bytes.formUnion(unfolded(byte)) }
+                return .one(of: bytes, longest: hasLongCases ? 3 : 1)
             }
             isFirst = false
             if byte == UInt8(ascii: "["), let kind = at(1), kind == UInt8(ascii: ":") || kind == UInt8(ascii: ".")
@@ -374,6 +439,7 @@ struct LiteralExtraction {
                 // `[:name:]` or the characters themselves: only the first is worth knowing.
                 try posixName()
                 members.known = nil
+                for byte in UInt8(0)...0x7F { members.bytes.insert(byte) }
                 continue
             }
             guard let low = try member(&members) else { continue }
@@ -390,8 +456,10 @@ struct LiteralExtraction {
             if let high = try member(&members), high >= low {
                 members.add(from: low, to: high)
             } else {
-                // `a-\d`: the hyphen is itself, or the range ends beyond ASCII.
+                // `a-\d`: the hyphen is itself; or the range ends beyond ASCII.
                 members.known = nil
+                members.add(low)
+                members.add(UInt8(ascii: "-"))
             }
         }
         throw NotUnderstood()
@@ -427,6 +495,7 @@ struct LiteralExtraction {
             return nil
         case UInt8(ascii: "w"), UInt8(ascii: "s"):
             members.known = nil
+            members.bytes.formUnion(next == UInt8(ascii: "w") ? Self.word : Self.space)
             return nil
         case UInt8(ascii: "n"): return 0x0A
         case UInt8(ascii: "r"): return 0x0D
