@@ -41,24 +41,37 @@ static double now(void) {
 int main(int argc, char **argv) {
     if (argc != 5) return 2;
     size_t size;
-    // One pattern: number, 'i' or '-', the expression; each ended by a zero byte.
+    // One pattern: number, flags ('i' caseless, 'v' the engine validates what it finds, '-' none), the expression; each
+    // ended by a zero byte. What Vectorscan cannot compile as it is enters as its own approximation (HS_FLAG_PREFILTER),
+    // which finds more; such patterns, and validated ones, count for the speed but not for the comparison.
     char *patterns = read_file(argv[1], &size), *end = patterns + size;
     const char *expressions[65536];
-    unsigned flags[65536], ids[65536], used = 0, refused = 0;
+    unsigned flags[65536], ids[65536], used = 0, refused = 0, approximate = 0;
     for (char *at = patterns; at < end;) {
         unsigned id = (unsigned)atoi(at);
         at += strlen(at) + 1;
-        unsigned flag = HS_FLAG_UTF8 | (*at == 'i' ? HS_FLAG_CASELESS : 0);
+        unsigned flag = HS_FLAG_UTF8 | (strchr(at, 'i') ? HS_FLAG_CASELESS : 0);
+        int exact = strchr(at, 'v') == NULL;
         at += strlen(at) + 1;
         hs_compile_error_t *error = NULL;
         hs_database_t *one = NULL;
-        if (hs_compile(at, flag, HS_MODE_BLOCK, NULL, &one, &error) == HS_SUCCESS) {
+        int compiled = hs_compile(at, flag, HS_MODE_BLOCK, NULL, &one, &error) == HS_SUCCESS;
+        if (!compiled) {
+            exact = 0;
+            hs_free_compile_error(error);
+            flag |= HS_FLAG_PREFILTER;
+            compiled = hs_compile(at, flag, HS_MODE_BLOCK, NULL, &one, &error) == HS_SUCCESS;
+        }
+        if (!exact) {
+            fprintf(stderr, "approximate %u\n", id);
+            approximate++;
+        }
+        if (compiled) {
             hs_free_database(one);
             expressions[used] = at;
             flags[used] = flag;
             ids[used++] = id;
         } else {
-            fprintf(stderr, "refused %u\n", id);
             hs_free_compile_error(error);
             refused++;
         }
@@ -90,6 +103,7 @@ int main(int argc, char **argv) {
         double took = now() - begin;
         if (out) { fclose(out); out = NULL; } else if (took < best) best = took;
     }
-    printf("{\"compiled\": %u, \"refused\": %u, \"nanoseconds\": %.0f}\n", used, refused, best);
+    printf("{\"compiled\": %u, \"approximate\": %u, \"refused\": %u, \"nanoseconds\": %.0f}\n", used, approximate, refused,
+           best);
     return 0;
 }

@@ -101,8 +101,8 @@ func measure(_ name: String, _ bundle: RuleBundle, _ rules: [Int], alone: Bool) 
     for rule in rules {
         for detector in bundle.rules[rule].detectors {
             let validated = detector.validator != nil
-            if !validated, bundle.rules[rule].view == .raw {
-                let flag = detector.pattern.options.caseless ? "i" : "-"
+            if bundle.rules[rule].view == .raw {
+                let flag = (detector.pattern.options.caseless ? "i" : "-") + (validated ? "v" : "")
                 patterns.append(contentsOf: Array("\(number)\0\(flag)\0\(detector.pattern.source)\0".utf8))
             }
             for (index, text) in texts.enumerated() {
