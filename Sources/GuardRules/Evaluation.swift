@@ -103,6 +103,7 @@ extension RuleBundle {
             }
         }
         swap(&folded, &scratch.folded)
+        if hasComposed { evaluateComposed(text, rules: selected, scratch: &scratch, &evaluation) }
         if evaluation.matches.count > 1 { Self.sort(&evaluation.matches) }
         return evaluation
     }
