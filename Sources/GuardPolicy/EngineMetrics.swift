@@ -99,6 +99,16 @@ package final class EngineMetrics: EngineObserver {
         }
     }
 
+    /// What the rules cost since the last call, into the counters.
+    package func collect(_ engine: Engine) {
+        let fallbacks = engine.scratch.takeInterpreterFallbacks()
+        if fallbacks > 0 { metrics.jitFallbacks.add(UInt64(fallbacks)) }
+        let bundle = engine.snapshot.bundle
+        for (rule, spent) in zip(bundle.rules, bundle.timeAccount.take()) where spent > 0 {
+            metrics.ruleNanoseconds.add(spent, rule.id.name)
+        }
+    }
+
     /// Prometheus text, with the gauges as they are now.
     package func prometheus(bufferedBytes: Int) -> [UInt8] {
         metrics.bufferedBytes.series().set(Int64(bufferedBytes))

@@ -95,6 +95,7 @@ extension RuleBundle {
             evaluate(folded.text.span, folded, prefilter.folded, selected, &scratch, &evaluation)
             swap(&folded, &scratch.folded)
         }
+        if hasComposed { evaluateComposed(text, rules: selected, scratch: &scratch, &evaluation) }
         if evaluation.matches.count > 1 { Self.sort(&evaluation.matches) }
         if !scratch.spent.isEmpty { timeAccount.add(scratch.spent) }
         return evaluation
@@ -140,6 +141,12 @@ extension RuleBundle {
         let detector = rule.detectors[place.detector]
         var from = 0
         var window = 0
+        var isKnown = isKnown
+        if isKnown, !detector.contexts.isEmpty {
+            // Where a context refuses a match the search goes on behind it, perhaps behind windows to come.
+            (from, isKnown) = (scratch.windows.first?.lowerBound ?? 0, false)
+            while from < text.count, text[from] & 0xC0 == 0x80 { from += 1 }
+        }
         while from < text.count {
             var through: Int?
             if isKnown {

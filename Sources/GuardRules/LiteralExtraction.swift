@@ -46,7 +46,7 @@ struct LiteralExtraction {
     private struct NotUnderstood: Error {}
 
     private static let exactMax = 64
-    private static let literalBytesMax = 16
+    private static let literalBytesMax = 10
 
     private let source: [UInt8]
     private var index = 0
