@@ -165,6 +165,12 @@ for module in modules where wanted.contains(module.name) {
                 + module.testExternal.map { .product(name: $0.product, package: $0.package) },
             swiftSettings: settings))
 }
+if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardLLMSchema") {
+    targets.append(
+        .executableTarget(
+            name: "events-benchmark", dependencies: ["GuardLLMSchema"], path: "Benchmarks/events/Sources",
+            swiftSettings: settings))
+}
 if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardRules") {
     targets.append(
         .executableTarget(

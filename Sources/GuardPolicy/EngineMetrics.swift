@@ -1,5 +1,6 @@
 import GuardCore
 package import GuardDecisionLog
+import GuardRules
 package import GuardTelemetry
 
 /// Counts every record once: what the log says, in numbers (the table is `docs/metrics.md`).

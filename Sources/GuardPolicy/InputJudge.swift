@@ -1,4 +1,5 @@
 package import GuardCore
+import GuardMatching
 package import GuardRules
 import Synchronization
 
