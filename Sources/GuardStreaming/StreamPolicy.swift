@@ -16,16 +16,20 @@ extension StreamPlan {
             guard effective != .off else { continue }
             let effect: StreamRule.Effect =
                 switch rule.action {
-                case _ where effective == .monitor: .report
+                case .mask where effective == .monitor: .report
+                case .block where effective == .monitor: .report
                 case .mask: .mask
                 case .block: .block
+                // In monitor mode an allowance of its own suppresses nothing; under a monitoring policy it tells what
+                // enforcing would do.
+                case .allow where rule.mode == .enforce: .allow
                 default: .report
                 }
             var mask: StreamRule.MaskText?
             if effect == .mask, let template = rule.mask {
                 mask = { text, range, capture in template.render(text, range: range) { capture($0) } }
             }
-            rules.append(
+            var streamRule =
                 StreamRule(
                     rule: rule.index, effect: effect, onHoldOverflow: rule.onHoldOverflow == .block ? .block : .release,
                     isFolded: rule.view == .folded,
@@ -34,8 +38,18 @@ extension StreamPlan {
                         if let validator = detector.validator {
                             validate = { text, captures in validator.accepts(text, captures) }
                         }
-                        return StreamRule.Detector(pattern: detector.pattern, validate: validate)
-                    }, maskText: mask))
+                        var result = StreamRule.Detector(pattern: detector.pattern, validate: validate)
+                        result.contexts = detector.contexts
+                        return result
+                    }, maskText: mask)
+            streamRule.suppresses = rule.allowance?.suppresses ?? []
+            if let composed = rule.composed {
+                let template = effect == .mask ? rule.mask : nil
+                streamRule.whole = WholeRule(stream: composed.stream) { text, scratch in
+                    composed.evaluate(text, view: rule.view, mask: template, scratch: &scratch)
+                }
+            }
+            rules.append(streamRule)
         }
         self.init(rules: rules, holdBytes: holdBytes)
     }
