@@ -25,8 +25,9 @@ final class RecordSink: Sendable {
     private let onEvent: @Sendable (DecisionLog.Event) -> Void
     private let state = Mutex(State())
     private let full = Atomic<Bool>(false)
-    /// Wakes the thread: posted once for every change that it must see.
     private let wake = Semaphore()
+    /// The thread has been told that there is something new and has not looked yet.
+    private let isTold = Atomic<Bool>(false)
 
     init(
         name: Label, writer: Label, configuration: DecisionLog.SinkConfiguration, output: any RecordOutput,
@@ -64,7 +65,7 @@ final class RecordSink: Sendable {
             return false
         }
         if isDropped { onEvent(.dropped(sink: name, records: 1)) }
-        wake.post()
+        tell()
     }
 
     private func updateFull(_ state: State) {
@@ -75,7 +76,7 @@ final class RecordSink: Sendable {
 
     func reopen() {
         state.withLock { $0.wantsReopen = true }
-        wake.post()
+        tell()
     }
 
     func close(deadline: ContinuousClock.Instant) {
@@ -83,7 +84,12 @@ final class RecordSink: Sendable {
             $0.isClosing = true
             $0.deadline = deadline
         }
-        wake.post()
+        tell()
+    }
+
+    /// Wakes the thread, once for all that comes until it looks: a wake-up costs the event loop more than a record.
+    private func tell() {
+        if !isTold.exchange(true, ordering: .acquiringAndReleasing) { wake.post() }
     }
 
     /// Records that could not be written, once the thread is done; `nil` before.
@@ -146,6 +152,9 @@ final class RecordSink: Sendable {
                 if isEnd { return }
             } else {
                 wake.wait()
+                // Lets a busy process gather records, so that the thread is woken a thousand times a second at most.
+                if !state.withLock({ $0.isClosing }) { usleep(1000) }
+                isTold.store(false, ordering: .releasing)
             }
         }
     }

@@ -14,13 +14,13 @@ extension Exchange {
         answer.status = status
         answer.firstByteNanoseconds = monotonicNanoseconds()
         record.status = status
-        guard let endpoint, view != nil || !isMonitoring else { return .pass }
+        guard let endpoint else { return .pass }
         let type = contentType?.split(separator: ";").first.map { $0.lowercased().filter { $0 != " " } }
         // What the answer says it is counts, not what was asked for (DESIGN section 4).
-        answer.plan = type == "text/event-stream" ? .inspect : .collect
+        let isStream = type == "text/event-stream"
         answer.inputRulesMicroseconds = record.latency.guardMicroseconds.rules ?? 0
-        if answer.plan == .inspect { answer.stream = makeInspector(endpoint) }
-        return answer.plan
+        if isStream { answer.stream = makeInspector(endpoint) }
+        return isMonitoring ? .observe : isStream ? .inspect : .collect
     }
 
     /// Judges an answer that came whole. What is returned replaces it.

@@ -29,7 +29,10 @@ extension Exchange {
 
     /// Takes the next bytes of a stream; returns what may leave now.
     package func answer(bytes: [UInt8]) -> AnswerStep {
-        guard answer.stream != nil else { return AnswerStep(output: bytes) }
+        guard answer.stream != nil else {
+            observe(bytes)
+            return AnswerStep(output: bytes)
+        }
         let begin = monotonicNanoseconds()
         var output = engine.scratch.with { scratch in
             answer.stream?.receive(bytes, now: Int(begin / 1_000_000), scratch: &scratch.match) ?? []
@@ -43,13 +46,27 @@ extension Exchange {
 
     /// The model server's side of the stream has ended, whole or not; returns what the client still gets.
     package func answerEnded(complete: Bool) -> AnswerStep {
-        guard answer.stream != nil else { return AnswerStep(ends: true) }
+        guard answer.stream != nil else {
+            if complete, let observed = answer.observed { _ = answer(whole: observed) }
+            return AnswerStep(ends: true)
+        }
         let begin = monotonicNanoseconds()
         let output = engine.scratch.with { scratch in
             answer.stream?.finish(now: Int(begin / 1_000_000), scratch: &scratch.match) ?? []
         }
         addRulesTime(since: begin)
         return AnswerStep(output: isMonitoring ? [] : output, ends: true)
+    }
+
+    /// Monitor mode passes a whole answer on as it comes; a copy is judged at its end.
+    private func observe(_ bytes: [UInt8]) {
+        guard let observed = answer.observed else { return }
+        if observed.count + bytes.count <= snapshot.options.responseBytes {
+            answer.observed? += bytes
+        } else {
+            answer.observed = nil
+            skip(.output, kind: "answer", why: "answer_too_large")
+        }
     }
 
     private func addRulesTime(since begin: UInt64) {
@@ -62,7 +79,9 @@ extension Exchange {
     /// limit, or our own count over limit + 2 % + 8.
     private func cutAtLimit() -> [UInt8] {
         guard let outputLimit, !isMonitoring, let stream = answer.stream, !stream.isOver, endpoint != nil else { return [] }
-        let limit = outputLimit.multipliedReportingOverflow(by: max(1, answersMax)).partialValue
+        let (limit, isEndless) = outputLimit.multipliedReportingOverflow(by: max(1, answersMax))
+        // Beyond what any answer can hold: nothing to cut, and the slack below stays in range.
+        guard !isEndless, limit < 1 << 48 else { return [] }
         let evidence = stream.evidence
         if let tokens = evidence.tokens {
             if tokens <= limit { return [] }

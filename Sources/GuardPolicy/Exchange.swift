@@ -34,7 +34,6 @@ package final class Exchange: @unchecked Sendable {
     var endpoint: Endpoint?
     var target = ""
     var account: BudgetAccount?
-    var budgetStatus: BudgetStatus?
     var model: ModelEntry?
     var modelName: String?
     var view: RequestView?
@@ -56,8 +55,7 @@ package final class Exchange: @unchecked Sendable {
         snapshot = engine.snapshot
         record = DecisionRecord(
             id: engine.ids.next(), start: .now(), api: Label(snapshot.options.request.api.rawValue), route: "unguarded",
-            kind: "unguarded", mode: snapshot.options.mode,
-            policy: .init(hash: Label(snapshot.bundle.hash), version: Label(snapshot.bundle.version)))
+            kind: "unguarded", mode: snapshot.options.mode, policy: snapshot.policyRecord)
         record.requestId = arrival.header("x-request-id").map { Label($0) }
         record.traceId = arrival.header("traceparent").flatMap(Self.traceID).map { Label($0) }
     }
@@ -70,7 +68,7 @@ package final class Exchange: @unchecked Sendable {
     /// Header fields of every answer to this request.
     package var responseHeaders: [(name: String, value: String)] {
         var headers: [(name: String, value: String)] = [("x-guard-decision-id", record.id.description)]
-        if let budgetStatus { headers += budgetStatus.headers() }
+        if let account { headers += account.status.headers() }
         if let deprecation = model?.deprecation { headers += deprecation.headers }
         return headers
     }
@@ -105,9 +103,7 @@ package final class Exchange: @unchecked Sendable {
                     APIError(.unguardedRoute, "The content type must be application/json.", status: 415))
             }
         }
-        tenant = engine.tenants.withLock { $0 }.resolve { name in
-            arrival.headers.compactMap { $0.name.lowercased() == name ? $0.value : nil }
-        }
+        tenant = engine.tenants.withLock { $0 }.resolve { arrival.values($0) }
         record.tenant = Label(tenant.id)
         return BudgetAccount.begin(snapshot.budgets, in: engine.store, tenant: tenant.id, model: nil).map {
             [self] decision in
@@ -119,7 +115,6 @@ package final class Exchange: @unchecked Sendable {
     /// Takes over what the budgets said; the error, if they refuse.
     func absorb(_ decision: BudgetDecision) -> APIError? {
         account = decision.account
-        budgetStatus = decision.status
         for would in decision.wouldRefuse { noteWould(.refuse, reason: would.code) }
         guard let refusal = decision.refusal else { return nil }
         guard isMonitoring else { return APIError(refusal) }
@@ -148,7 +143,7 @@ package final class Exchange: @unchecked Sendable {
 
     /// Makes the response of a refusal and writes it into the record.
     func respond(_ error: APIError, action: Action = .refuse) -> GuardResponse {
-        let response = error.response(endpoint)
+        let response = error.response(shape)
         record.action = action
         record.wouldAction = max(record.wouldAction, action)
         record.status = response.status

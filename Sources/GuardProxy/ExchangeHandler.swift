@@ -26,6 +26,8 @@ final class ExchangeHandler: ChannelInboundHandler {
     private var exchange: Exchange?
     private var requestHead: HTTPRequestHead?
     private var body = RequestBody()
+    /// The exchange is on a thread: nothing here may touch it until it is back.
+    private var isLent = false
     /// `nil` while a remote store is asked.
     private var gate: Exchange.Gate?
     private var upstreamRequest: (head: HTTPRequestHead, body: ByteBuffer?)?
@@ -80,6 +82,11 @@ final class ExchangeHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case .dataReceivedInErrorState(_, let bytes) = error as? ByteToMessageDecoderError {
+            // Behind what could not be read nothing is; it is taken from the wire so that the client sees our answer.
+            if machine.bodyBytes(bytes.readableBytes) == .close { close() }
+            return
+        }
         guard let failure = TransportFailure(error) else {
             context.close(promise: nil)
             return
@@ -123,19 +130,21 @@ final class ExchangeHandler: ChannelInboundHandler {
         self.exchange = exchange
         timer.set(shared.options.bodyTimeout) { [weak self] in self?.bodyTimedOut() }
 
-        if let failure = body.start(head: head, limit: shared.options.bodyBytesMax) {
-            return refuse(exchange.refuse(failure))
-        }
+        let failure = body.start(head: head, limit: shared.options.bodyBytesMax)
         gate = nil
-        resolve(exchange.open(), of: exchange) { $0.opened($1) }
+        // Opened in any case: a refusal speaks the language of the endpoint, and the attempt is the tenant's.
+        resolve(exchange.open(), of: exchange) { $0.opened($1, failure) }
     }
 
-    private func opened(_ gate: Exchange.Gate) {
+    private func opened(_ gate: Exchange.Gate, _ failure: TransportFailure?) {
         self.gate = gate
         if case .refuse(let response) = gate { return refuse(response) }
+        if let failure, let exchange { return refuse(exchange.refuse(failure)) }
         guard let requestHead else { return }
         if machine.state == .judging { return judge() }
-        if requestHead.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+        if requestHead.version != .http1_0,
+            requestHead.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" })
+        {
             context?.writeAndFlush(
                 wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
         }
@@ -189,10 +198,15 @@ final class ExchangeHandler: ChannelInboundHandler {
         // A large prompt is counted and judged on a thread, so that the other connections of this loop go on. Nothing
         // touches the exchange until the result is back on the loop.
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        isLent = true
         shared.threads.runIfActive(eventLoop: context.eventLoop) { exchange.admit(body: bytes) }
             .whenComplete { result in
                 let handler = handler.value
-                guard handler.exchange === exchange, handler.machine.state == .judging else { return }
+                handler.isLent = false
+                guard handler.exchange === exchange, handler.machine.state == .judging else {
+                    // The client left meanwhile.
+                    return exchange.finish(.clientGone)
+                }
                 switch result {
                 case .success(let answer): handler.resolve(answer, of: exchange) { $0.admitted($1) }
                 case .failure: handler.refuse(exchange.refuse(.draining))
@@ -248,7 +262,11 @@ final class ExchangeHandler: ChannelInboundHandler {
         guard action != .ignore, let context else { return }
         var headers = HTTPHeaders(response.headers.map { ($0.name, $0.value) })
         headers.add(name: "content-length", value: String(response.body.count))
-        if action != .answer { headers.add(name: "connection", value: "close") }
+        if action != .answer {
+            headers.add(name: "connection", value: "close")
+        } else if requestHead?.version == .http1_0 {
+            headers.add(name: "connection", value: "keep-alive")
+        }
         let head = HTTPResponseHead(
             version: .http1_1, status: .init(statusCode: response.status), headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
@@ -263,6 +281,8 @@ final class ExchangeHandler: ChannelInboundHandler {
         case .answer: nextRequest()
         case .answerAndClose: close()
         case .answerAndLinger:
+            // The client need not wait for our end; we read on for the sake of its last writes.
+            context.close(mode: .output, promise: nil)
             timer.set(.seconds(2)) { [weak self] in self?.close() }
             readMoreIfWanted()
         case .ignore: break
@@ -283,7 +303,11 @@ final class ExchangeHandler: ChannelInboundHandler {
                 machine.closeAfterAnswer()
             }
         }
-        if !machine.willKeepAlive { headers.add(name: "connection", value: "close") }
+        if !machine.willKeepAlive {
+            headers.add(name: "connection", value: "close")
+        } else if requestHead?.version == .http1_0 {
+            headers.add(name: "connection", value: "keep-alive")
+        }
         answer.headWritten = true
         context.write(
             wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers))),
@@ -326,7 +350,7 @@ final class ExchangeHandler: ChannelInboundHandler {
         requestHead = nil
         let ended = exchange
         exchange = nil
-        ended?.finish(end)
+        if !isLent { ended?.finish(end) }
     }
 
     private func nextRequest() {
@@ -386,7 +410,7 @@ extension ExchangeHandler: UpstreamDelegate {
         switch answer.plan {
         case .collect: break
         case .inspect: writeHead(status: answer.status, headers: answer.headers, length: nil)
-        case .pass:
+        case .pass, .observe:
             let length = answer.isDecoding ? nil : head.headers.first(name: "content-length").flatMap { Int($0) }
             writeHead(status: answer.status, headers: answer.headers, length: length)
         }
@@ -399,6 +423,7 @@ extension ExchangeHandler: UpstreamDelegate {
         do { decoded = try answer.decoded(bytes) } catch { return breakAnswer(.unparsable) }
         switch answer.plan {
         case .pass: writeBody(decoded)
+        case .observe: writeBody(exchange.answer(bytes: decoded).output)
         case .inspect:
             let step = exchange.answer(bytes: decoded)
             writeBody(step.output)
@@ -413,7 +438,12 @@ extension ExchangeHandler: UpstreamDelegate {
     func upstreamReadComplete() {
         flush()
         guard machine.state == .answering || isAwaiting, let context else { return }
-        if exchange?.isHolding == true { scheduleComment() } else { commentTimer.clear() }
+        if exchange?.isHolding != true {
+            commentTimer.clear()
+        } else if !commentTimer.isSet {
+            // Not moved by events that are held themselves: the client has heard nothing of them.
+            scheduleComment()
+        }
         if context.channel.isWritable { upstream?.read() }
     }
 
@@ -423,6 +453,9 @@ extension ExchangeHandler: UpstreamDelegate {
         guard answer.isWhole else { return breakAnswer(.unparsable) }
         switch answer.plan {
         case .pass: endAnswer()
+        case .observe:
+            _ = exchange.answerEnded(complete: true)
+            endAnswer()
         case .inspect:
             writeBody(exchange.answerEnded(complete: true).output)
             endAnswer()

@@ -23,7 +23,8 @@ struct RequestBody {
         }
         if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }) {
             if length > limit { return .bodyTooLarge(limit: limit) }
-            if decoder == nil { bytes.reserveCapacity(length) }
+            // What a client announces is not yet what it sends.
+            if decoder == nil { bytes.reserveCapacity(min(length, 65_536)) }
         }
         return nil
     }
