@@ -24,8 +24,11 @@ package struct PlaceholderTemplate: Sendable {
         guard let last = prefix.last, let first = suffix.first, !Self.isDigit(last), !Self.isDigit(first) else {
             throw Problem(message: "'{n}' stands between other characters than digits, as in '[EMAIL_{n}]'")
         }
-        guard (prefix + suffix).allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C }), source.utf8.count <= 64
-        else { throw Problem(message: "a placeholder is at most 64 printable ASCII characters, no space, '\"' or '\\'") }
+        guard (prefix + suffix).allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C }),
+            source.utf8.count <= 64
+        else {
+            throw Problem(message: "a placeholder is at most 64 printable ASCII characters, no space, '\"' or '\\'")
+        }
         self.restores = restores
         do {
             pattern = try Pattern("\\Q\(parts[0])\\E[1-9][0-9]{0,5}\\Q\(parts[1])\\E", validated: true)
@@ -95,9 +98,7 @@ package struct PlaceholderTable: Sendable {
     package subscript(placeholder: ArraySlice<UInt8>) -> [UInt8]? { originals[Array(placeholder)] }
 
     /// What finds the placeholders of this request: patterns, each with its check.
-    package var matchers:
-        [(pattern: Pattern, isGiven: @Sendable (UnsafeBufferPointer<UInt8>, Captures) -> Bool)]
-    {
+    package var matchers: [(pattern: Pattern, isGiven: @Sendable (UnsafeBufferPointer<UInt8>, Captures) -> Bool)] {
         let originals = originals
         return templates.map { template in
             (
@@ -156,7 +157,8 @@ extension RuleCompiler {
             reader.report("a placeholder stands in prompts: 'on: input' only (the answer gets the text back by itself)")
         }
         let restores = map["restore"].map { $0.bool() ?? false } ?? false
-        guard let field = map.required("placeholder", in: "a reversible mask"), let source = field.nonEmptyString() else {
+        guard let field = map.required("placeholder", in: "a reversible mask"), let source = field.nonEmptyString()
+        else {
             return nil
         }
         do {
