@@ -197,6 +197,7 @@ extension Exchange {
         for mask in verdict.masks where mask.segment >= view.segments.count {
             verdict.blocking += mask.edit.rules.map { snapshot.bundle.rules[$0].id }
         }
+        placeholders = verdict.placeholders
         record.latency.guardMicroseconds.rules = microseconds(since: begin)
         record.findings += verdict.findings
         record.scan.segments += segments.count

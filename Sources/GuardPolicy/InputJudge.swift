@@ -15,6 +15,8 @@ package struct InputVerdict: Sendable {
     package var masks: [(segment: Int, edit: TextEdit)] = []
     package var failures: [(segment: Int, rule: RuleID, reason: ScanFailure.Reason)] = []
     package var bytes = 0
+    /// What reversible masks have taken out.
+    package var placeholders = PlaceholderTable()
 }
 
 extension RuleBundle {
@@ -38,7 +40,13 @@ extension RuleBundle {
             verdict.action = max(verdict.action, text.action)
             verdict.wouldAction = max(verdict.wouldAction, text.wouldAction)
             verdict.findings += text.findings
-            verdict.masks += text.edits.map { (index, $0) }
+            verdict.masks += text.edits.map { edit in
+                guard let template = edit.textRule.flatMap({ rules[$0].placeholder }) else { return (index, edit) }
+                var edit = edit
+                edit.replacement = verdict.placeholders.placeholder(
+                    for: Array(segment.text[edit.range]), template, in: segments)
+                return (index, edit)
+            }
             verdict.failures += text.failures.map { (index, rules[$0.rule].id, $0.reason) }
             for finding in text.findings {
                 if finding.action == .block, !verdict.blocking.contains(finding.rule) {

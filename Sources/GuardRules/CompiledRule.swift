@@ -23,6 +23,8 @@ package struct CompiledRule: Sendable {
     package var composed: ComposedRule?
     /// Set with `action: allow`.
     package var allowance: Allowance?
+    /// Set where the mask is a placeholder that the request's table numbers.
+    package var placeholder: PlaceholderTemplate?
     /// What replaces a match; set for `action: mask` only.
     package let mask: MaskTemplate?
     package let place: RulePlace

@@ -82,12 +82,13 @@ final class RuleCompiler {
         let stream = map["stream"]?.choice([("hold", WholeStream.hold), ("cut", .cut)])
         let allowance = self.allowance(map, action: action)
         var mask = map["mask"].flatMap { self.mask($0, action: action) }
+        let placeholder = map["mask"].flatMap { isMapping($0) ? self.placeholder($0, phases: phases) : nil }
         if action == .mask, map["mask"] == nil { mask = .standard }
         let tests = map["tests"].map(self.tests) ?? RuleTests()
 
         var conditions = ConditionCompiler(problems: problems, view: view, isOnOutput: phases.contains(.output))
         let tree = map.required("match", in: "a rule").flatMap { conditions.add($0) }
-        if let template = mask, let reader = map["mask"] {
+        if let template = mask, let reader = map["mask"], !isMapping(reader) {
             mask = resolve(template, conditions.detectors, reader)
         }
         detectorCount += conditions.detectors.count
@@ -103,7 +104,13 @@ final class RuleCompiler {
                 summary: map["description"]?.string())
         rule.composed = composed
         rule.allowance = allowance
+        rule.placeholder = placeholder
         rules.append(rule)
+    }
+
+    private func isMapping(_ reader: YAMLReader) -> Bool {
+        if case .mapping = reader.node.kind { return true }
+        return false
     }
 
     private func id(_ reader: YAMLReader) -> RuleID? {
@@ -129,14 +136,12 @@ final class RuleCompiler {
     }
 
     private func mask(_ reader: YAMLReader, action: Action?) -> MaskTemplate? {
-        if case .mapping = reader.node.kind {
-            reader.report("reversible masks ('placeholder', 'restore') are not in this version; write a text")
-            return nil
-        }
-        guard let text = reader.string() else { return nil }
         if let action, action != .mask {
             reader.report("'mask' belongs to 'action: mask'; this rule has 'action: \(action.rawValue)'")
         }
+        // Where nobody keeps the table, the placeholder's place is taken by the standard text.
+        if isMapping(reader) { return .standard }
+        guard let text = reader.string() else { return nil }
         do {
             return try MaskTemplate(text)
         } catch {
