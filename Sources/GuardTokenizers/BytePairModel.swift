@@ -118,36 +118,124 @@ final class BytePairModel: @unchecked Sendable {
 
     // MARK: Encoding
 
+    /// Encodes a stretch of text that a scanner cuts into pieces.
+    @inline(__always)
+    func encode<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scanner: PieceScanner, _ scratch: Scratch,
+        _ sink: inout Sink
+    ) {
+        let classes = UnicodeClasses.shared
+        let raw = UnsafeRawPointer(text)
+        encodeAll(text, start, end, scratch, &sink) { at in
+            if end &- at >= 16 {
+                let low = raw.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+                let high = raw.loadUnaligned(fromByteOffset: at &+ 8, as: UInt64.self)
+                let length = scanner.asciiWord(low, high, classes)
+                if length > 0 { return at &+ length }
+            }
+            return scanner.next(text, at, end, classes)
+        }
+    }
+
+    /// Encodes one piece.
     @inline(__always)
     func encode<Sink: TokenSink>(
         _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
     ) {
-        if options.ignoresMerges, let id = vocabulary.id(text + start, count: end - start) {
-            sink.append(id)
-            return
+        guard let joints, !options.ignoresMerges else {
+            return encodeAll(text, start, end, scratch, &sink) { _ in end }
         }
-        guard let joints else { return encodePart(text, start, end, scratch, &sink) }
-        var from = start
-        while from < end {
-            var at = from + 1
+        encodeAll(text, start, end, scratch, &sink) { from in
+            var at = from &+ 1
             while at < end {
-                let joint = Int(text[at - 1]) << 8 | Int(text[at])
+                let joint = Int(text[at &- 1]) &<< 8 | Int(text[at])
                 // Continuation bytes are never a cut.
-                if text[at] & 0xC0 != 0x80 && joints[joint >> 6] & 1 << UInt64(joint & 63) == 0 { break }
-                at += 1
+                if text[at] & 0xC0 != 0x80 && joints[joint &>> 6] & 1 &<< UInt64(joint & 63) == 0 { break }
+                at &+= 1
             }
-            encodePart(text, from, at, scratch, &sink)
-            from = at
+            return at
         }
     }
 
+    /// Encodes pieces in batches: first the ends of some pieces, then a touch of the cache entry of each, then the
+    /// ids. So the waiting for memory overlaps; one piece after the other would wait for each.
+    /// - Parameter next: end of the piece that begins at a place; above it, at most `end`.
     @inline(__always)
-    private func encodePart<Sink: TokenSink>(
+    private func encodeAll<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink,
+        next: (Int) -> Int
+    ) {
+        var at = start
+        guard let cache = scratch.cache else {
+            while at < end {
+                let to = next(at)
+                encodeAnew(text, at, to, scratch, &sink)
+                at = to
+            }
+            return
+        }
+        let batch = scratch.batch
+        while at < end {
+            var count = 0
+            var from = at
+            while count < Scratch.batchMax && from < end {
+                let to = next(from)
+                let length = to &- from
+                if length <= PieceKey.lengthMax {
+                    let key = PieceKey(text + from, length, end &- from)
+                    batch[count] = Scratch.Piece(key: key, hash: key.hash, end: to)
+                } else {
+                    batch[count] = Scratch.Piece(key: PieceKey.none, hash: 0, end: to)
+                }
+                count &+= 1
+                from = to
+            }
+            for index in 0..<count { batch[index].touched = cache.touch(batch[index].hash) }
+            for index in 0..<count {
+                let piece = batch[index]
+                if piece.key.high != 0, let ids = cache.find(piece.key, piece.hash) {
+                    sink.append(ids)
+                } else {
+                    encodeLong(text, at, piece.end, scratch, &sink)
+                }
+                at = piece.end
+            }
+        }
+    }
+
+    /// A piece that is long, or has many ids, or is new.
+    @inline(never)
+    private func encodeLong<Sink: TokenSink>(
         _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
     ) {
-        let id = options.ignoresMerges ? nil : vocabulary.id(text + start, count: end - start)
+        let length = end - start
+        guard let cache = scratch.cache, length <= PieceCache.longLengthMax, length > 0 else {
+            return encodeAnew(text, start, end, scratch, &sink)
+        }
+        let longHash = PieceCache.View.hash(text + start, length)
+        if let ids = cache.findLong(text + start, length, longHash) {
+            for id in ids { sink.append(id) }
+            return
+        }
+        var ids = PieceSink(ids: scratch.pieceIDs, capacity: PieceCache.longLengthMax)
+        encodeAnew(text, start, end, scratch, &ids)
+        let count = min(ids.count, PieceCache.longLengthMax)
+        if length <= PieceKey.lengthMax && count > 0 && count <= PackedIDs.countMax {
+            let key = PieceKey(text + start, length, length)
+            cache.insert(key, key.hash, PackedIDs(scratch.pieceIDs, count))
+        } else {
+            cache.insertLong(text + start, length, longHash, scratch.pieceIDs, count)
+        }
+        for index in 0..<count { sink.append(scratch.pieceIDs[index]) }
+    }
+
+    /// Without the cache.
+    private func encodeAnew<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
+    ) {
+        let id = vocabulary.id(text + start, count: end - start)
         guard let id else { return merge(text, start, end, scratch, &sink) }
-        let known = wholeness[Int(id)].load(ordering: .relaxed)
+        let known = options.ignoresMerges ? 1 : wholeness[Int(id)].load(ordering: .relaxed)
         if known == 1 {
             sink.append(id)
         } else if known == 2 {

@@ -17,6 +17,9 @@ final class MergeTable: @unchecked Sendable {
 
     private let slots: UnsafeMutablePointer<UInt64>
     private let mask: Int
+    /// One bit by hash for each pair that merges. Most pairs that are asked for do not, and this small table says so
+    /// without touching the big one.
+    private let filter: UnsafeMutablePointer<UInt64>
     private let results: UnsafeMutablePointer<UInt32>
     private let priorities: UnsafeMutablePointer<UInt32>?
 
@@ -36,6 +39,8 @@ final class MergeTable: @unchecked Sendable {
         mask = capacity - 1
         slots = .allocate(capacity: capacity)
         slots.initialize(repeating: .max, count: capacity)
+        filter = .allocate(capacity: Self.filterWords)
+        filter.initialize(repeating: 0, count: Self.filterWords)
         self.results = .allocate(capacity: max(results.count, 1))
         self.results.initialize(from: results, count: results.count)
         if let priorities {
@@ -47,7 +52,9 @@ final class MergeTable: @unchecked Sendable {
         }
         for merge in merges where Int(merge.rank) < results.count {
             let key = Self.key(merge.left, merge.right)
-            var slot = Self.hash(key) & mask
+            let hash = Self.hash(key)
+            var slot = Int(truncatingIfNeeded: hash >> 32) & mask
+            filter[Self.filterWord(hash)] |= Self.filterBit(hash)
             while slots[slot] != .max && slots[slot] >> 22 != key { slot = (slot + 1) & mask }
             slots[slot] = key << 22 | UInt64(merge.rank)
         }
@@ -55,6 +62,7 @@ final class MergeTable: @unchecked Sendable {
 
     deinit {
         slots.deallocate()
+        filter.deallocate()
         results.deallocate()
         priorities?.deallocate()
     }
@@ -77,7 +85,9 @@ final class MergeTable: @unchecked Sendable {
     @inline(__always)
     private func rank(_ left: UInt32, _ right: UInt32) -> UInt32 {
         let key = Self.key(left, right)
-        var slot = Self.hash(key) & mask
+        let hash = Self.hash(key)
+        if filter[Self.filterWord(hash)] & Self.filterBit(hash) == 0 { return Self.none }
+        var slot = Int(truncatingIfNeeded: hash &>> 32) & mask
         while true {
             let entry = slots[slot]
             if entry >> 22 == key { return UInt32(truncatingIfNeeded: entry & 0x3F_FFFF) }
@@ -90,7 +100,14 @@ final class MergeTable: @unchecked Sendable {
     private static func key(_ left: UInt32, _ right: UInt32) -> UInt64 { UInt64(left) << 21 | UInt64(right) }
 
     @inline(__always)
-    private static func hash(_ key: UInt64) -> Int {
-        Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> 32)
-    }
+    private static func hash(_ key: UInt64) -> UInt64 { key &* 0x9E37_79B9_7F4A_7C15 }
+
+    /// 2^22 bits, 512 KiB: one in fifteen for a vocabulary like Llama-3's.
+    private static let filterWords = 1 << 16
+
+    @inline(__always)
+    private static func filterWord(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash &>> 48) }
+
+    @inline(__always)
+    private static func filterBit(_ hash: UInt64) -> UInt64 { 1 &<< (hash &>> 42 & 63) }
 }

@@ -40,6 +40,8 @@ package final class Tokenizer: Sendable {
     package let estimatedWhy: String?
 
     private let stages: Stages
+    /// Derived from the stages by use; `nil` where there is no memory for it.
+    private let cache = PieceCache()
     private let specialIDs: Set<UInt32>
     private let addedTextOfID: [UInt32: [UInt8]]
 
@@ -117,7 +119,8 @@ package final class Tokenizer: Sendable {
         if addSpecialTokens { for id in stages.postProcessor.prefix { sink.append(id) } }
         text.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress, !buffer.isEmpty else { return }
-            let scratch = Scratch()
+            let scratch = Scratch(cache)
+            defer { withExtendedLifetime(scratch) {} }
             if stages.addedToRaw.isEmpty {
                 encodeStretch(base, 0, buffer.count, isFirst: true, specials, scratch, &sink)
             } else {
@@ -158,6 +161,9 @@ package final class Tokenizer: Sendable {
     ) {
         switch stages.model {
         case .bytePair(let model):
+            if case .scanner(let scanner) = stages.preTokenizer {
+                return model.encode(text, begin, end, scanner, scratch, &sink)
+            }
             stages.preTokenizer.forEachPiece(text, begin, end, isFirst: isFirst) { text, start, end in
                 model.encode(text, start, end, scratch, &sink)
             }
