@@ -41,6 +41,9 @@ final class BytePairModel: @unchecked Sendable {
     /// a whole piece with 1 skips merging, and asking all tokens at load would cost more than most processes need.
     private let wholeness: UnsafeMutablePointer<Atomic<UInt8>>
 
+    /// Where `symbolOfByte`, `joints` and `wholeness` lie, if not in memory of their own.
+    private let image: ImageMemory?
+
     private static let absent = UInt32.max
     /// Pieces of up to so many symbols merge by scanning an array, longer ones on a heap.
     static let scanMax = 48
@@ -49,6 +52,7 @@ final class BytePairModel: @unchecked Sendable {
         vocabulary: Vocabulary, merges: [MergeTable.Merge], results: [UInt32], priorities: [UInt32]? = nil,
         options: Options
     ) throws(TokenizerError) {
+        image = nil
         self.vocabulary = vocabulary
         self.options = options
         self.merges = try MergeTable(merges: merges, results: results, priorities: priorities)
@@ -63,24 +67,69 @@ final class BytePairModel: @unchecked Sendable {
         }
         for id in 0..<vocabulary.count { (wholeness + id).initialize(to: Atomic(0)) }
         joints = Self.joints(vocabulary, merges, options)
-        guard !options.startsWithCharacters, hasAllBytes else {
-            priorityOfBytes = nil
-            return
+        priorityOfBytes =
+            options.startsWithCharacters || !hasAllBytes ? nil : Self.priorityOfBytes(self.merges, symbolOfByte)
+    }
+
+    /// The tables of an image, where they lie.
+    init(_ image: ImageMemory, options: Options) throws(TokenizerError) {
+        self.image = image
+        self.options = options
+        vocabulary = try Vocabulary(image)
+        merges = try MergeTable(image, idsCount: vocabulary.count)
+        let symbols = try image.elements(.symbolOfByte, of: UInt32.self)
+        let joints = try image.elements(.joints, of: UInt64.self)
+        // An `Atomic<UInt8>` is stored as the `UInt8` itself (`@_rawLayout`); any value is safe here.
+        let wholeness = try image.elements(.wholeness, of: UInt8.self)
+        guard symbols.count == 256, joints.isEmpty || joints.count == 1024, wholeness.count == vocabulary.count,
+            let symbolsBase = symbols.baseAddress, let wholenessBase = wholeness.baseAddress,
+            symbols.allSatisfy({ $0 == Self.absent || Int($0) < wholeness.count })
+        else { throw image.malformed("tables of the model") }
+        symbolOfByte = symbolsBase
+        self.wholeness = UnsafeMutableRawPointer(wholenessBase).assumingMemoryBound(to: Atomic<UInt8>.self)
+        self.joints = joints.isEmpty ? nil : joints.baseAddress
+        // Made here, not stored: a priority without a merge would lead outside of the results.
+        priorityOfBytes =
+            options.startsWithCharacters || symbols.contains(Self.absent)
+            ? nil : Self.priorityOfBytes(merges, symbolsBase)
+    }
+
+    /// Everything that is costly to find out at start, `wholeness` of all tokens among it.
+    func writeSections(_ write: (ImageMemory.Section, UnsafeRawBufferPointer) -> Void) {
+        vocabulary.writeSections(write)
+        merges.writeSections(write)
+        write(.symbolOfByte, UnsafeRawBufferPointer(start: symbolOfByte, count: 256 * 4))
+        if let joints { write(.joints, UnsafeRawBufferPointer(start: joints, count: 1024 * 8)) }
+        let scratch = Scratch()
+        var known = [UInt8](repeating: 0, count: vocabulary.count)
+        for id in 0..<vocabulary.count {
+            let token = vocabulary.bytes(UInt32(truncatingIfNeeded: id))
+            guard !options.ignoresMerges, let text = token.baseAddress, !token.isEmpty else { continue }
+            var ids = CountSink()
+            encodeAnew(text, 0, token.count, scratch, &ids)
+            known[id] = wholeness[id].load(ordering: .relaxed)
         }
+        known.withUnsafeBytes { write(.wholeness, $0) }
+    }
+
+    private static func priorityOfBytes(
+        _ merges: MergeTable, _ symbolOfByte: UnsafeMutablePointer<UInt32>
+    ) -> UnsafeMutablePointer<UInt32> {
         let table = UnsafeMutablePointer<UInt32>.allocate(capacity: 65536)
         table.initialize(repeating: MergeTable.none, count: 65536)
         for first in 0..<256 {
             for second in 0..<256 {
-                table[first << 8 | second] = self.merges.priority(symbolOfByte[first], symbolOfByte[second])
+                table[first << 8 | second] = merges.priority(symbolOfByte[first], symbolOfByte[second])
             }
         }
-        priorityOfBytes = table
+        return table
     }
 
     deinit {
+        priorityOfBytes?.deallocate()
+        guard image == nil else { return }
         symbolOfByte.deallocate()
         joints?.deallocate()
-        priorityOfBytes?.deallocate()
         wholeness.deinitialize(count: vocabulary.count)
         wholeness.deallocate()
     }

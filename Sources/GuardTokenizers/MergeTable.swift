@@ -21,7 +21,10 @@ final class MergeTable: @unchecked Sendable {
     /// without touching the big one.
     private let filter: UnsafeMutablePointer<UInt64>
     private let results: UnsafeMutablePointer<UInt32>
+    private let resultsCount: Int
     private let priorities: UnsafeMutablePointer<UInt32>?
+    /// Where the tables lie, if not in memory of their own.
+    private let image: ImageMemory?
 
     /// - Parameters:
     ///   - merges: ids below `Vocabulary.idsMax`, ranks below `results.count`. Of equal pairs the last one counts, as in
@@ -36,6 +39,8 @@ final class MergeTable: @unchecked Sendable {
         }
         var capacity = 16
         while capacity * 5 < merges.count * 8 { capacity *= 2 }
+        image = nil
+        resultsCount = results.count
         mask = capacity - 1
         slots = .allocate(capacity: capacity)
         slots.initialize(repeating: .max, count: capacity)
@@ -60,7 +65,49 @@ final class MergeTable: @unchecked Sendable {
         }
     }
 
+    /// The tables of an image, where they lie.
+    /// - Parameter idsCount: ids of the vocabulary are below it.
+    init(_ image: ImageMemory, idsCount: Int) throws(TokenizerError) {
+        let slots = try image.table(.mergeSlots, of: UInt64.self)
+        let filter = try image.elements(.mergeFilter, of: UInt64.self)
+        let results = try image.elements(.mergeResults, of: UInt32.self)
+        let priorities = try image.elements(.mergePriorities, of: UInt32.self)
+        guard filter.count == Self.filterWords, results.count < Self.ranksMax,
+            priorities.isEmpty || priorities.count == results.count, let slotsBase = slots.baseAddress,
+            let filterBase = filter.baseAddress, let resultsBase = results.baseAddress
+        else { throw image.malformed("sizes of the merges") }
+        var hasRoom = false
+        for slot in slots {
+            if slot == .max { hasRoom = true }
+            guard slot == .max || Int(slot & 0x3F_FFFF) < results.count else { throw image.malformed("rank of a merge") }
+        }
+        guard hasRoom else { throw image.malformed("the table of merges is full") }
+        for id in results {
+            guard Int(id) < idsCount else { throw image.malformed("result of a merge") }
+        }
+        for priority in priorities {
+            guard priority < UInt32(Self.ranksMax) else { throw image.malformed("priority of a merge") }
+        }
+        self.image = image
+        self.slots = slotsBase
+        mask = slots.count - 1
+        self.filter = filterBase
+        self.results = resultsBase
+        resultsCount = results.count
+        self.priorities = priorities.isEmpty ? nil : priorities.baseAddress
+    }
+
+    func writeSections(_ write: (ImageMemory.Section, UnsafeRawBufferPointer) -> Void) {
+        write(.mergeSlots, UnsafeRawBufferPointer(start: slots, count: (mask + 1) * 8))
+        write(.mergeFilter, UnsafeRawBufferPointer(start: filter, count: Self.filterWords * 8))
+        write(.mergeResults, UnsafeRawBufferPointer(start: results, count: resultsCount * 4))
+        if let priorities {
+            write(.mergePriorities, UnsafeRawBufferPointer(start: priorities, count: resultsCount * 4))
+        }
+    }
+
     deinit {
+        guard image == nil else { return }
         slots.deallocate()
         filter.deallocate()
         results.deallocate()

@@ -39,7 +39,7 @@ package final class Tokenizer: Sendable {
     /// Why counts are not known to be exact, `nil` where they are (DESIGN: `estimated`).
     package let estimatedWhy: String?
 
-    private let stages: Stages
+    let stages: Stages
     /// Derived from the stages by use; `nil` where there is no memory for it.
     private let cache = PieceCache()
     private let specialIDs: Set<UInt32>

@@ -49,9 +49,17 @@ struct TokenizerBenchmark {
             for index in prompts.indices { times.append(Self.seconds { total += count(prompts[index...index]) }) }
             times.sort()
             return "\(times[times.count / 2]) \(times[times.count * 99 / 100]) \(total)"
-        case "compile":
-            return "no images yet"
-        default: Self.fail("unknown command \(command)")
+        default:
+            let parts = command.split(separator: " ", maxSplits: 1)
+            if parts.count == 2, parts[0] == "compile" {
+                do {
+                    try TokenizerImage.write(tokenizer, to: String(parts[1]))
+                } catch {
+                    Self.fail(error.description)
+                }
+                return "ok"
+            }
+            Self.fail("unknown command \(command)")
         }
     }
 
