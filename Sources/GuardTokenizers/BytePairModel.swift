@@ -427,6 +427,7 @@ final class BytePairModel: @unchecked Sendable {
                 bestRank = ranks[index]
                 best = index
             }
+            scratch.work &+= count
             if bestRank == MergeTable.none { return count }
             symbols[best] = merges.result(bestRank, symbols[best], symbols[best + 1])
             count -= 1
@@ -491,58 +492,7 @@ final class BytePairModel: @unchecked Sendable {
                 }
             }
         }
+        scratch.work &+= heap.work
         scratch.heap = heap.entries
-    }
-}
-
-/// Binary heap, smallest first.
-private struct MinHeap {
-    private(set) var entries: [UInt64]
-
-    init(_ storage: [UInt64]) { entries = storage }
-
-    /// Adds without ordering; `build` afterwards.
-    mutating func append(_ entry: UInt64) { entries.append(entry) }
-
-    mutating func build() {
-        for index in stride(from: entries.count / 2 - 1, through: 0, by: -1) { sink(index) }
-    }
-
-    mutating func push(_ entry: UInt64) {
-        entries.append(entry)
-        entries.withUnsafeMutableBufferPointer { heap in
-            var at = heap.count - 1
-            while at > 0 {
-                let parent = (at - 1) / 2
-                if heap[parent] <= entry { break }
-                heap[at] = heap[parent]
-                at = parent
-            }
-            heap[at] = entry
-        }
-    }
-
-    mutating func pop() -> UInt64? {
-        guard let last = entries.popLast() else { return nil }
-        guard let first = entries.first else { return last }
-        entries[0] = last
-        sink(0)
-        return first
-    }
-
-    private mutating func sink(_ index: Int) {
-        entries.withUnsafeMutableBufferPointer { heap in
-            let entry = heap[index]
-            var at = index
-            while true {
-                var child = 2 * at + 1
-                if child >= heap.count { break }
-                if child + 1 < heap.count && heap[child + 1] < heap[child] { child += 1 }
-                if heap[child] >= entry { break }
-                heap[at] = heap[child]
-                at = child
-            }
-            heap[at] = entry
-        }
     }
 }

@@ -66,6 +66,8 @@ final class Scratch {
     /// Rank of the pair that begins at a symbol.
     private(set) var ranks: UnsafeMutablePointer<UInt32>
     private(set) var capacity = 256
+    /// Comparisons and moves of merging so far: what a bound on work is tested by.
+    var work = 0
     /// Working memory for pieces that merge on a heap.
     var heap: [UInt64] = []
     var next: [Int] = []

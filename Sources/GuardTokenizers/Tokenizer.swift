@@ -113,14 +113,29 @@ package final class Tokenizer: Sendable {
         return sink.count
     }
 
+    /// The count of tokens of a text by itself, and how much merging it took without the cache.
+    func countWithWork(_ text: [UInt8]) -> (count: Int, work: Int) {
+        var sink = CountSink()
+        let scratch = Scratch()
+        run(text.span, .parse, false, scratch, &sink)
+        return (sink.count, scratch.work)
+    }
+
     private func run<Sink: TokenSink>(
         _ text: Span<UInt8>, _ specials: SpecialTokens, _ addSpecialTokens: Bool, _ sink: inout Sink
+    ) {
+        let scratch = Scratch(cache)
+        run(text, specials, addSpecialTokens, scratch, &sink)
+        withExtendedLifetime(scratch) {}
+    }
+
+    private func run<Sink: TokenSink>(
+        _ text: Span<UInt8>, _ specials: SpecialTokens, _ addSpecialTokens: Bool, _ scratch: Scratch,
+        _ sink: inout Sink
     ) {
         if addSpecialTokens { for id in stages.postProcessor.prefix { sink.append(id) } }
         text.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress, !buffer.isEmpty else { return }
-            let scratch = Scratch(cache)
-            defer { withExtendedLifetime(scratch) {} }
             if stages.addedToRaw.isEmpty {
                 encodeStretch(base, 0, buffer.count, isFirst: true, specials, scratch, &sink)
             } else {
