@@ -33,7 +33,8 @@ final class UpstreamConnection: ChannelInboundHandler {
     private var served = 0
     private var receivedAnything = false
     private var keepAlive = true
-    private var requestWritten = false
+    /// The answer has ended, in the read that is under way.
+    private var isFree = false
     private(set) var releasedAt: NIODeadline = .now()
 
     init(channel: any Channel, pool: UpstreamPool) {
@@ -90,6 +91,12 @@ final class UpstreamConnection: ChannelInboundHandler {
         receivedAnything = true
         switch part {
         case .head(let head):
+            // Nobody asked for another protocol, and what follows is none that we could read.
+            guard head.status != .switchingProtocols else {
+                fail(.unparsable("101"))
+                context.close(promise: nil)
+                return
+            }
             keepAlive = head.isKeepAlive
             delegate.upstream(head: head)
         case .body(let bytes):
@@ -98,12 +105,19 @@ final class UpstreamConnection: ChannelInboundHandler {
             self.delegate = nil
             served += 1
             releasedAt = pool.eventLoop.now
-            if keepAlive { pool.release(self) } else { context.close(promise: nil) }
+            // Back to the pool at the end of this read: what else is in it is no answer to the next request.
+            if keepAlive { isFree = true } else { context.close(promise: nil) }
             delegate.upstreamEnd()
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) { delegate?.upstreamReadComplete() }
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if isFree {
+            isFree = false
+            if keepAlive { pool.release(self) }
+        }
+        delegate?.upstreamReadComplete()
+    }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) { delegate?.upstreamWritabilityChanged() }
 
