@@ -121,14 +121,19 @@ final class RecordSink: Sendable {
             }
             if wantsReopen { output.reopen() }
             var lost = 0
-            for (index, record) in batch.enumerated() {
-                if !write(record, &chain) { lost += 1 }
+            var next = 0
+            while next < batch.count {
+                let group = batch[next..<groupEnd(batch, from: next)]
+                if !writeAtOnce(group, &chain) {
+                    for record in group where !write(record, &chain) { lost += 1 }
+                }
+                next = group.endIndex
                 state.withLock { state in
-                    state.queueBytes -= record.count
+                    state.queueBytes -= group.reduce(0) { $0 + $1.count }
                     updateFull(state)
                 }
                 if let limit = state.withLock({ $0.deadline }), ContinuousClock.now > limit {
-                    lost += batch.count - index - 1
+                    lost += batch.count - next
                     break
                 }
             }
@@ -156,6 +161,33 @@ final class RecordSink: Sendable {
                 if !state.withLock({ $0.isClosing }) { usleep(1000) }
                 isTold.store(false, ordering: .releasing)
             }
+        }
+    }
+
+    /// Where a group of records that begins at `start` ends: as many as one write may well hold.
+    private func groupEnd(_ batch: [[UInt8]], from start: Int) -> Int {
+        let bytesMax = output.groupBytesMax
+        var bytes = 0
+        var end = start
+        while end < batch.count, end == start || bytes + batch[end].count <= bytesMax {
+            bytes += batch[end].count
+            end += 1
+        }
+        return end
+    }
+
+    /// One write for several records. `false`: none of them stands, each has to be written by itself.
+    private func writeAtOnce(_ group: ArraySlice<[UInt8]>, _ chain: inout RecordChain) -> Bool {
+        guard group.count > 1 else { return false }
+        var next = chain
+        var lines: [UInt8] = []
+        for record in group { lines += next.line(of: record) }
+        do throws(OutputError) {
+            try output.write(lines)
+            chain = next
+            return true
+        } catch {
+            return false
         }
     }
 
