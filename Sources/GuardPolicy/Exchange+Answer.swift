@@ -93,8 +93,26 @@ extension Exchange {
             }
             return refuse(output: [RuleID("scan_incomplete")])
         }
-        guard !isMonitoring, !verdict.masks.isEmpty else { return nil }
-        return masked(view, verdict.masks)
+        guard !isMonitoring else { return nil }
+        let masks = restoring(channels, verdict.masks)
+        return masks.isEmpty ? nil : masked(view, masks)
+    }
+
+    /// The masks, and the edits that put the texts of placeholders back.
+    private func restoring(
+        _ channels: [TextSegment], _ masks: [(segment: Int, edit: TextEdit)]
+    ) -> [(segment: Int, edit: TextEdit)] {
+        if placeholders.isEmpty { return masks }
+        return engine.scratch.with { scratch in
+            channels.indices.flatMap { index in
+                // The text of a tool call is JSON.
+                let isJSON = channels[index].role == .toolCall
+                let restored = placeholders.edits(
+                    in: channels[index].text, escape: { isJSON ? JSONEscape.escaped($0) : $0 }, scratch: &scratch.match)
+                let edits = masks.filter { $0.segment == index }.map(\.edit)
+                return PlaceholderTable.union(edits + restored).map { (segment: index, edit: $0) }
+            }
+        }
     }
 
     private func masked(_ view: AnswerView, _ masks: [(segment: Int, edit: TextEdit)]) -> GuardResponse {
@@ -109,7 +127,7 @@ extension Exchange {
         for (segment, edit) in masks {
             record.edits.append(
                 .init(
-                    rule: edit.rules.first.map { snapshot.bundle.rules[$0].id }, phase: .output, kind: "mask",
+                    rule: edit.rules.first.map { snapshot.bundle.rules[$0].id }, phase: .output, kind: edit.rules.isEmpty ? "restore" : "mask",
                     segment: segment, range: edit.range, replacementBytes: edit.replacement.count))
         }
         for name in dropped.sorted() { record.edits.append(.init(phase: .output, kind: Label("dropped_\(name)"))) }
@@ -121,7 +139,8 @@ extension Exchange {
             phase: .output, model: modelName, tenant: tenant.id, route: record.route.name)
         let verdict = engine.scratch.with { scratch in
             snapshot.bundle.judge(
-                segments, phase: .output, mode: snapshot.rulesMode, selection: selection, scratch: &scratch)
+                segments, phase: .output, mode: snapshot.rulesMode, selection: selection, cache: engine.verdicts,
+                tenant: tenant.id, scratch: &scratch)
         }
         record.findings += verdict.findings
         record.scan.segments += segments.count

@@ -22,7 +22,8 @@ extension Exchange {
         options.dropsUsage = answer.hidesUsage
         return StreamInspector(
             endpoint: endpoint,
-            policy: snapshot.streamPolicy(model: modelName, tenant: tenant.id, route: record.route.name),
+            policy: snapshot.streamPolicy(model: modelName, tenant: tenant.id, route: record.route.name)
+                .restoring(placeholders),
             options: options)
     }
 
@@ -123,7 +124,7 @@ extension Exchange {
         for edit in stream.edits {
             record.edits.append(
                 .init(
-                    rule: edit.rules.first, phase: .output, kind: "mask", segment: edit.segment, range: edit.range,
+                    rule: edit.rules.first, phase: .output, kind: edit.rules.isEmpty ? "restore" : "mask", segment: edit.segment, range: edit.range,
                     replacementBytes: edit.replacementBytes))
         }
         for name in statistics.droppedSides.sorted() {

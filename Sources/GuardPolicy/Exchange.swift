@@ -44,6 +44,8 @@ package final class Exchange: @unchecked Sendable {
     /// Something went to the model server, so there is something to charge.
     var wasForwarded = false
     var answer = AnswerState()
+    /// Texts that reversible masks took out of the prompt. Never recorded.
+    var placeholders = PlaceholderTable()
     let startNanoseconds = monotonicNanoseconds()
     private var finished = false
 

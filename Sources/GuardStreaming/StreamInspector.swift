@@ -305,6 +305,7 @@ package struct StreamInspector {
                 switch effect {
                 case .block: .block
                 case .mask: .mask
+                case .allow: .allow
                 case .report: rule.action == .flag && rule.mode == .enforce && !options.isMonitor ? .flag : .allow
                 }
             let finding = Finding(
