@@ -98,8 +98,8 @@ final class PieceCache: @unchecked Sendable {
 
     /// 131,072 entries of 32 bytes, 4 MiB: pieces of up to 15 bytes and 5 ids.
     static let entriesCount = 1 << 17
-    /// 32,768 words, 256 KiB: where longer pieces lie in the arena.
-    static let longEntriesCount = 1 << 15
+    /// 65,536 words, 512 KiB: where longer pieces lie in the arena.
+    static let longEntriesCount = 1 << 16
     /// Bytes and ids of longer pieces, 3.5 MiB.
     static let arenaBytes = 7 << 19
     static let bytesCount = entriesCount * 32 + longEntriesCount * 8 + arenaBytes
@@ -108,8 +108,10 @@ final class PieceCache: @unchecked Sendable {
     /// So many refused pieces empty the cache: it holds other texts than those that come now.
     static let refusalsMax = entriesCount
     fileprivate static let busy: UInt64 = 1 << 63
-    /// Entries looked at for one short piece: those of two adjacent cache lines.
-    fileprivate static let ways = 4
+    /// Entries looked at for one short piece: those of four adjacent cache lines.
+    fileprivate static let ways = 8
+    /// Words looked at for one long piece: those of a cache line.
+    fileprivate static let longWays = 8
 
     private let memory: UnsafeMutableRawPointer
     private let counters: UnsafeMutablePointer<Atomic<Int>>
@@ -185,7 +187,7 @@ extension PieceCache.View {
 
     @inline(__always)
     private static func entry(_ hash: UInt64, _ way: Int) -> Int {
-        // Two entries share a cache line; the second pair is in the neighbour line.
+        // Two entries share a cache line. Most pieces are at the first place that is looked at.
         let ways = PieceCache.ways
         let first = Int(truncatingIfNeeded: hash & UInt64(PieceCache.entriesCount - 1)) & ~(ways - 1)
         return (first | (Int(truncatingIfNeeded: hash &>> 32) &+ way) & (ways - 1)) &<< 2
@@ -255,11 +257,12 @@ extension PieceCache.View {
     /// - Returns: the ids of the piece, `nil` if it is not there.
     @inline(__always)
     func findLong(_ text: UnsafePointer<UInt8>, _ count: Int, _ hash: UInt64) -> UnsafeBufferPointer<UInt32>? {
-        for way in 0..<2 {
+        for way in 0..<PieceCache.longWays {
             let slot = Int(truncatingIfNeeded: hash &>> 32 ^ UInt64(way)) & (PieceCache.longEntriesCount - 1)
             let entry = long[slot].load(ordering: .acquiring)
             // Upper half: part of the hash. Lower half: place of the record, plus 8 so that no entry is 0.
-            guard entry != 0, entry &>> 32 == hash & 0x7FFF_FFFF else { continue }
+            if entry == 0 { return nil }
+            guard entry &>> 32 == hash & 0x7FFF_FFFF else { continue }
             let record = arena + (Int(truncatingIfNeeded: entry & 0xFFFF_FFFF) - 8)
             let head = record.load(as: UInt64.self)
             let idsCount = Int(truncatingIfNeeded: head &>> 32)
@@ -275,7 +278,7 @@ extension PieceCache.View {
     /// - Parameter ids: at most one id for each byte.
     func insertLong(_ text: UnsafePointer<UInt8>, _ count: Int, _ hash: UInt64, _ ids: UnsafePointer<UInt32>, _ n: Int) {
         let size = (Self.headBytes + n * 4 + count + 7) & ~7
-        for way in 0..<2 {
+        for way in 0..<PieceCache.longWays {
             let slot = Int(truncatingIfNeeded: hash &>> 32 ^ UInt64(way)) & (PieceCache.longEntriesCount - 1)
             guard long[slot].load(ordering: .relaxed) == 0 else { continue }
             let place = counters[1].wrappingAdd(size, ordering: .relaxed).oldValue

@@ -96,10 +96,14 @@ package final class Tokenizer: Sendable {
     }
 
     package func encode(_ text: Span<UInt8>, specials: SpecialTokens = .parse, addSpecialTokens: Bool) -> [TokenID] {
-        var sink = IDSink()
-        sink.ids.reserveCapacity(text.count / 3 + 8)
-        run(text, specials, addSpecialTokens, &sink)
-        return sink.ids
+        withUnsafeTemporaryAllocation(of: TokenID.self, capacity: ChunkSink.capacity) { chunk in
+            guard let base = chunk.baseAddress else { return [] }
+            // Room for unusual text costs more than growing once for it.
+            var sink = ChunkSink(base, expected: text.count / 4 + 8)
+            run(text, specials, addSpecialTokens, &sink)
+            sink.flush()
+            return sink.ids
+        }
     }
 
     /// `encode(...).count` without building the ids.
