@@ -39,7 +39,7 @@ package final class Tokenizer: Sendable {
     /// Why counts are not known to be exact, `nil` where they are (DESIGN: `estimated`).
     package let estimatedWhy: String?
 
-    private let stages: Stages
+    let stages: Stages
     private let specialIDs: Set<UInt32>
     private let addedTextOfID: [UInt32: [UInt8]]
 
@@ -161,6 +161,14 @@ package final class Tokenizer: Sendable {
             stages.preTokenizer.forEachPiece(text, begin, end, isFirst: isFirst) { text, start, end in
                 model.encode(text, start, end, scratch, &sink)
             }
+        case .unigram(let model):
+            stages.preTokenizer.forEachPiece(text, begin, end, isFirst: isFirst) { text, start, end in
+                model.encode(text, start, end, &sink)
+            }
+        case .wordPiece(let model):
+            stages.preTokenizer.forEachPiece(text, begin, end, isFirst: isFirst) { text, start, end in
+                model.encode(text, start, end, &sink)
+            }
         }
     }
 
@@ -170,21 +178,25 @@ package final class Tokenizer: Sendable {
     /// ill-formed UTF-8, where a token is part of a character.
     package func decode(_ ids: [TokenID], skipSpecialTokens: Bool = false) -> [UInt8] {
         var text: [UInt8] = []
-        let decoder = stages.decoder
-        for id in ids {
-            if skipSpecialTokens && specialIDs.contains(id.value) { continue }
-            if let byte = decoder.byteOfID[id.value] {
-                text.append(byte)
-            } else if let replacement = decoder.textOfID[id.value] {
-                text += replacement
-            } else if let content = addedTextOfID[id.value] {
-                text += content
-            } else {
-                text.append(contentsOf: stages.model.vocabulary.bytes(id.value))
-            }
+        for id in ids where !(skipSpecialTokens && specialIDs.contains(id.value)) {
+            appendText(of: id.value, isFirst: text.isEmpty, to: &text)
         }
-        if decoder.stripsLeadingSpace, text.first == 0x20 { text.removeFirst() }
+        if stages.decoder.stripsLeadingSpace, text.first == 0x20 { text.removeFirst() }
         return text
+    }
+
+    /// What the id adds to decoded text.
+    func appendText(of id: UInt32, isFirst: Bool, to text: inout [UInt8]) {
+        let decoder = stages.decoder
+        if let byte = decoder.byteOfID[id] { return text.append(byte) }
+        let content = decoder.textOfID[id] ?? addedTextOfID[id]
+        if let wordPiece = decoder.wordPiece {
+            text += wordPiece.text(content ?? Array(stages.model.vocabulary.bytes(id)), isFirst: isFirst)
+        } else if let content {
+            text += content
+        } else {
+            text.append(contentsOf: stages.model.vocabulary.bytes(id))
+        }
     }
 
     /// Whether the id stands for a special token (start of text, end of turn ...).
