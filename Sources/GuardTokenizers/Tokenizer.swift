@@ -55,6 +55,7 @@ package final class Tokenizer: Sendable {
         var bosToken: String?
         var eosToken: String?
         var estimatedWhy: String?
+        var version: String?
 
         // Derived by `Tokenizer.init`.
         fileprivate var addedToRaw = AddedTokens([])
