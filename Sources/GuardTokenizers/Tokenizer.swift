@@ -1,4 +1,5 @@
 package import GuardCore
+import Synchronization
 
 /// What becomes of the strings of special tokens (`<|eot_id|>`, `</s>`) in a text.
 package enum SpecialTokens: Sendable, Hashable {
@@ -42,6 +43,17 @@ package final class Tokenizer: Sendable {
     let stages: Stages
     private let specialIDs: Set<UInt32>
     private let addedTextOfID: [UInt32: [UInt8]]
+    private let lazyCutRules = Mutex<CutRules?>(nil)
+
+    /// Made when the first growing text is counted.
+    var cutRules: CutRules {
+        lazyCutRules.withLock { rules in
+            if let rules { return rules }
+            let made = CutRules(self)
+            rules = made
+            return made
+        }
+    }
 
     /// What a loader builds.
     struct Stages: Sendable {
@@ -57,9 +69,9 @@ package final class Tokenizer: Sendable {
         var estimatedWhy: String?
         var version: String?
 
-        // Derived by `Tokenizer.init`.
-        fileprivate var addedToRaw = AddedTokens([])
-        fileprivate var addedToNormalized = AddedTokens([])
+        // Derived by `Tokenizer.init`; only read elsewhere.
+        var addedToRaw = AddedTokens([])
+        var addedToNormalized = AddedTokens([])
 
         init(model: Model, vocabularySize: Int) {
             self.model = model
