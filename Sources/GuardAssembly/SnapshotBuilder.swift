@@ -63,7 +63,7 @@ package final class SnapshotBuilder: Sendable {
     ) -> ModelEntry {
         var entry = ModelEntry(
             match: model.match, aliases: model.aliases,
-            counting: model.counting == .tgi ? .tgi : .hf, contextWindow: model.contextWindow,
+            counting: ModelEntry.Counting(rawValue: model.counting.rawValue) ?? .hf, contextWindow: model.contextWindow,
             maxInputTokens: model.maxInputTokens, defaultCompletionTokens: model.defaultCompletionTokens)
         if let deprecation = model.deprecation {
             entry.deprecation = .init(
@@ -80,7 +80,7 @@ package final class SnapshotBuilder: Sendable {
         let identity = Self.identity(of: path)
         if let known = kept[identity] ?? loaded.withLock({ $0[identity] }) {
             kept[identity] = known
-            (entry.tokenizer, entry.templates) = (known.tokenizer, known.templates)
+            entry.use(known.tokenizer, known.templates)
             return entry
         }
         do {
@@ -89,7 +89,7 @@ package final class SnapshotBuilder: Sendable {
             // Tables that are made at first use are made now, not in the first request.
             _ = tokenizer.count(Array("Hello, world".utf8), specials: .parse, addSpecialTokens: true)
             kept[identity] = model
-            (entry.tokenizer, entry.templates) = (model.tokenizer, model.templates)
+            entry.use(model.tokenizer, model.templates)
         } catch let error as Diagnostic {
             problems.append(error)
         } catch {
@@ -144,5 +144,12 @@ package final class SnapshotBuilder: Sendable {
         options.request.json.depthMax = configuration.limits.jsonDepth
         options.passThroughRoutes = configuration.routes.map { ($0.path, Set($0.methods)) }
         return options
+    }
+}
+
+extension ModelEntry {
+    fileprivate mutating func use(_ tokenizer: Tokenizer, _ templates: ModelTemplates) {
+        self.tokenizer = counting == .transformers5 ? tokenizer.asTransformers5() : tokenizer
+        self.templates = templates
     }
 }

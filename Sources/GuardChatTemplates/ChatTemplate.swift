@@ -21,11 +21,15 @@ package final class ChatTemplate: Sendable {
 
     let program: Program
     package let limits: Limits
+    /// How the template wants content, as vLLM decides it.
+    package let contentFormat: ContentFormat
 
     /// - Throws: `syntax` with the line, where Jinja would not compile it.
     package init(source: String, limits: Limits = Limits()) throws(TemplateError) {
         self.limits = limits
-        program = try Compiler.compile(try Parser.parse(source))
+        let statements = try Parser.parse(source)
+        contentFormat = ContentFormat.detected(in: statements)
+        program = try Compiler.compile(statements)
     }
 
     /// Renders with the variables that transformers' `apply_chat_template` passes.

@@ -5,8 +5,20 @@ package import GuardTokenizers
 package struct ModelEntry: Sendable {
     /// Who renders the prompt (DESIGN decision 7).
     package enum Counting: String, Sendable, CaseIterable {
+        /// vLLM, SGLang and what else renders with transformers.
         case hf
+        /// As `hf`, with the tokenizer pipelines that transformers 5 makes of Llama-like files.
+        case transformers5
+        case mistralCommon = "mistral-common"
         case tgi
+        case llamacpp
+        case ollama
+
+        /// The server makes new message objects of what it read, with declared fields first.
+        var rebuildsMessages: Bool { self == .hf || self == .transformers5 || self == .mistralCommon }
+        var detectsContentFormat: Bool { rebuildsMessages }
+        /// Why no prompt of a conversation is exact.
+        var chatWhy: [String] { self == .ollama ? ["ollama_template"] : [] }
     }
 
     package var match: Glob

@@ -1,5 +1,6 @@
 package import GuardChatTemplates
 import GuardCore
+import GuardJSON
 package import GuardLLMSchema
 import GuardTokenizers
 
@@ -28,18 +29,40 @@ extension ModelEntry {
         switch view.prompt {
         case .tokenIDs(let lists): return PromptCount(perPrompt: lists.map(\.count), why: why)
         case .texts(let indices):
+            // mistral-common never reads control strings from text; Ollama puts a completion into its own template.
+            let specials: SpecialTokens = counting == .mistralCommon ? .asText : .parse
+            if counting == .ollama { why += counting.chatWhy }
             let counts = indices.map { index in
                 view.segments.indices.contains(index)
-                    ? tokenizer.count(view.segments[index].text, specials: .parse, addSpecialTokens: true) : 0
+                    ? tokenizer.count(
+                        view.segments[index].text, specials: specials, addSpecialTokens: view.promptAddsSpecialTokens)
+                    : 0
             }
             return PromptCount(perPrompt: counts, why: why)
         case .chat(let chat):
+            if counting == .mistralCommon, let count = MistralPrompt.count(chat, tokenizer) {
+                return PromptCount(perPrompt: [count], why: why)
+            }
             guard templates.standard != nil || templates.toolUse != nil else {
                 return PromptCount(perPrompt: Self.estimate(view), why: why + ["no_chat_template"])
             }
-            let prompt = try PromptRenderer(counting: counting, templates: templates).render(chat)
-            let count = tokenizer.count(
-                prompt, specials: .parseControl, addSpecialTokens: chat.addSpecialTokens ?? false)
+            var prompt = try PromptRenderer(counting: counting, templates: templates).render(chat)
+            why += counting.chatWhy
+            var addsSpecialTokens = chat.addSpecialTokens ?? false
+            switch counting {
+            case .mistralCommon: why.append("mistral_common_template")
+            case .llamacpp:
+                if chat.tools != nil { why.append("llamacpp_tools") }
+                // The vocabulary's start token is added, and the template's own taken away where both would be.
+                addsSpecialTokens = true
+                if tokenizer.addsStartToken, let bos = tokenizer.bosToken, prompt.starts(with: bos.utf8) {
+                    prompt.removeFirst(bos.utf8.count)
+                }
+            case .tgi:
+                if Array(chat.messages.elements).last?["role"]?.string == "assistant" { why.append("tgi_prefill") }
+            case .hf, .transformers5, .ollama: break
+            }
+            let count = tokenizer.count(prompt, specials: .parseControl, addSpecialTokens: addsSpecialTokens)
             return PromptCount(perPrompt: [count], why: why)
         }
     }

@@ -4,11 +4,17 @@ package import GuardLLMSchema
 
 /// Builds what a model server hands to its chat template from the messages of a request (DESIGN decision 7).
 ///
-/// vLLM (`hf`): text parts joined with a newline, absent or null content as an empty string, the arguments of earlier
-/// tool calls parsed from their JSON text, tools with `type` and `function {name, description, parameters}` first and
-/// missing ones as null. Source: vLLM `entrypoints/chat_utils.py`, `protocol.py`.
-/// TGI (`tgi`): text parts joined without a separator, arguments parsed, tools as sent.
-/// Source: text-generation-inference `router/src/chat.rs`, `infer/chat_template.rs`.
+/// | counting | content parts | earlier tool calls | text is tokenized |
+/// |---|---|---|---|
+/// | `hf` (vLLM, SGLang) | `string` templates: joined with a newline; `openai` ones: a list of parts | arguments parsed | as the template wrote it |
+/// | `transformers5` | as `hf` | as `hf` | with the pipeline of transformers 5 |
+/// | `mistral-common` | see `MistralPrompt` | estimated | user text never as control tokens |
+/// | `tgi` | joined without a separator | arguments parsed | as the template wrote it |
+/// | `llamacpp` | joined with a newline | arguments parsed, estimated | one start token from the vocabulary, never two |
+/// | `ollama` | joined with a newline | estimated | estimated: its own Go template |
+///
+/// Sources: vLLM `entrypoints/chat_utils.py`, `protocol.py`; text-generation-inference `router/src/chat.rs`,
+/// `infer/chat_template.rs`; llama.cpp `common/chat.cpp`; transformers `utils/chat_template_utils.py`.
 package struct PromptRenderer: Sendable {
     package var counting: ModelEntry.Counting
     package var templates: ModelTemplates
@@ -18,19 +24,77 @@ package struct PromptRenderer: Sendable {
         self.templates = templates
     }
 
-    /// The exact prompt of a conversation, UTF-8.
+    /// The prompt of a conversation, UTF-8, as the template gives it.
     package func render(_ chat: RequestView.Chat) throws(TemplateError) -> [UInt8] {
         guard let template = templates.template(hasTools: chat.tools != nil) else {
             throw TemplateError(.value, "the model has no chat template")
+        }
+        var messages = Array(chat.messages.elements)
+        var goesOn = chat.continueFinalMessage
+        var addsGenerationPrompt = chat.addGenerationPrompt
+        var prefill: [UInt8]?
+        switch counting {
+        case .hf, .transformers5, .mistralCommon:
+            if goesOn, addsGenerationPrompt {
+                throw TemplateError(
+                    .value, "continue_final_message and add_generation_prompt are not compatible. Use"
+                        + " continue_final_message when you want the model to continue the final message, and"
+                        + " add_generation_prompt when you want to add a header that will prompt it to start a new"
+                        + " assistant message instead.")
+            }
+        case .tgi:
+            addsGenerationPrompt = true
+            goesOn = messages.last?.isAssistant ?? false
+        case .llamacpp, .ollama:
+            goesOn = false
+            // The last assistant message goes behind the generation prompt as it is.
+            if let last = messages.last, last.isAssistant, last["tool_calls"] == nil {
+                prefill = last["content"].map { joined($0) } ?? []
+                messages.removeLast()
+                addsGenerationPrompt = true
+            }
         }
         var extra = templates.variables
         if let documents = chat.documents { extra.append(("documents", Value(json: documents))) }
         if let arguments = chat.templateArguments {
             for (key, value) in arguments.members { extra.append((key.string ?? "", Value(json: value))) }
         }
-        return try template.render(
-            messages: .list(chat.messages.elements.map(message)), tools: chat.tools.map(tools),
-            addGenerationPrompt: chat.addGenerationPrompt, extra: extra)
+        let isList = counting.detectsContentFormat && template.contentFormat == .openai
+        var prompt = try template.render(
+            messages: .list(messages.map { message($0, isList: isList) }), tools: chat.tools.map(tools),
+            addGenerationPrompt: addsGenerationPrompt, extra: extra)
+        if goesOn, let last = messages.last { prompt = try Self.cut(prompt, behind: lastText(last)) }
+        return prompt + (prefill ?? [])
+    }
+
+    /// Cuts the prompt behind the final message, as `continue_final_message` of transformers does.
+    private static func cut(_ prompt: [UInt8], behind text: [UInt8]) throws(TemplateError) -> [UInt8] {
+        let start = text.firstIndex { !isSpace($0) } ?? text.count
+        let end = (text.lastIndex { !isSpace($0) } ?? -1) + 1
+        let stripped = start < end ? text[start..<end] : []
+        var at = prompt.count - stripped.count
+        while at >= 0, !prompt[at...].starts(with: stripped) { at -= 1 }
+        guard at >= 0 else {
+            throw TemplateError(
+                .value, "continue_final_message is set but the final message does not appear in the chat after"
+                    + " applying the chat template! This can happen if the chat template deletes portions of the final"
+                    + " message. Please verify the chat template and final message in your chat to ensure they are"
+                    + " compatible.")
+        }
+        // White space behind the text stays where the template kept it.
+        let whole = text[start...]
+        let isKept = prompt[at...].starts(with: whole)
+        return Array(prompt[..<(at + (isKept ? whole.count : stripped.count))])
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+
+    /// Text of the last text part, or of the content as a whole.
+    private func lastText(_ message: JSONNode) -> [UInt8] {
+        guard let content = message["content"] else { return [] }
+        guard content.kind == .array else { return content.stringBytes ?? [] }
+        if counting == .tgi || templates.standard?.contentFormat == .string { return joined(content) }
+        return Array(content.elements).last { $0["text"] != nil }?["text"]?.stringBytes ?? []
     }
 
     /// What transformers' `apply_chat_template` gives: messages and tools reach the template as they are.
@@ -43,43 +107,73 @@ package struct PromptRenderer: Sendable {
             addGenerationPrompt: chat.addGenerationPrompt, extra: templates.variables)
     }
 
-    private func message(_ node: JSONNode) -> Value {
+    private func message(_ node: JSONNode, isList: Bool) -> Value {
         var pairs: [(String, Value)] = []
         var hasContent = false
+        let role = node["role"]?.string
         for (key, value) in node.members {
             guard let name = key.string else { continue }
             switch name {
             case "content":
                 hasContent = true
-                pairs.append((name, content(value)))
+                pairs.append((name, content(value, isList: isList)))
             case "tool_calls":
-                if !value.isNull { pairs.append((name, .list(value.elements.map(toolCall)))) }
-            case "reasoning_content", "reasoning", "refusal", "name", "tool_call_id":
+                if !value.isNull, !counting.rebuildsMessages || role == "assistant" {
+                    pairs.append((name, .list(value.elements.map(toolCall))))
+                }
+            case "reasoning_content", "reasoning":
+                guard !value.isNull else { break }
+                guard counting.rebuildsMessages else {
+                    pairs.append((name, Value(json: value)))
+                    break
+                }
+                // vLLM gives the template both names.
+                guard role == "assistant", !pairs.contains(where: { $0.0 == "reasoning" }) else { break }
+                let text = node["reasoning"].flatMap { $0.isNull ? nil : $0 } ?? value
+                pairs.append(("reasoning", Value(json: text)))
+                pairs.append(("reasoning_content", Value(json: text)))
+            case "refusal", "name", "tool_call_id":
                 if !value.isNull { pairs.append((name, Value(json: value))) }
             default:
                 pairs.append((name, Value(json: value)))
             }
         }
-        if !hasContent { pairs.append(("content", .string(""))) }
+        if !hasContent { pairs.append(("content", isList ? .list([]) : .string(""))) }
         return .dictionary(pairs)
     }
 
-    private func content(_ node: JSONNode) -> Value {
+    private func content(_ node: JSONNode, isList: Bool) -> Value {
         switch node.kind {
-        case .null: return .string("")
-        case .array:
-            var joined: [UInt8] = []
-            var isFirst = true
-            for part in node.elements {
-                guard let text = part.kind == .string ? part.stringBytes : (part["text"] ?? part["refusal"])?.stringBytes
-                else { continue }
-                if !isFirst, counting == .hf { joined.append(UInt8(ascii: "\n")) }
-                joined += text
-                isFirst = false
-            }
-            return .string(utf8: joined)
+        case .null: return isList ? .list([]) : .string("")
+        case .array where isList:
+            return .list(
+                node.elements.compactMap { part in
+                    Self.text(part).map { .dictionary([("type", .string("text")), ("text", .string(utf8: $0))]) }
+                })
+        case .array: return .string(utf8: joined(node))
+        case .string where isList:
+            return .list([.dictionary([("type", .string("text")), ("text", Value(json: node))])])
         default: return Value(json: node)
         }
+    }
+
+    private static func text(_ part: JSONNode) -> [UInt8]? {
+        part.kind == .string ? part.stringBytes : (part["text"] ?? part["refusal"])?.stringBytes
+    }
+
+    /// The text parts as one string. vLLM leaves empty ones out, llama.cpp separates behind the first text.
+    private func joined(_ content: JSONNode) -> [UInt8] {
+        guard content.kind == .array else { return content.stringBytes ?? [] }
+        var result: [UInt8] = []
+        var isFirst = true
+        for part in content.elements {
+            guard let text = Self.text(part) else { continue }
+            if counting.rebuildsMessages && text.isEmpty { continue }
+            if !isFirst, counting != .tgi { result.append(UInt8(ascii: "\n")) }
+            result += text
+            isFirst = counting.rebuildsMessages ? false : result.isEmpty
+        }
+        return result
     }
 
     /// Arguments arrive as JSON text and reach the template as an object. Text that is no JSON stays text: the server
@@ -103,7 +197,7 @@ package struct PromptRenderer: Sendable {
     }
 
     private func tools(_ node: JSONNode) -> Value {
-        guard counting == .hf else { return Value(json: node) }
+        guard counting.rebuildsMessages else { return Value(json: node) }
         return .list(
             node.elements.map { tool in
                 ordered(tool, first: ["type", "function"]) { name, value in
@@ -153,4 +247,8 @@ package struct ModelTemplates: Sendable {
     }
 
     package func template(hasTools: Bool) -> ChatTemplate? { hasTools ? toolUse ?? standard : standard }
+}
+
+extension JSONNode {
+    fileprivate var isAssistant: Bool { self["role"]?.string == "assistant" }
 }

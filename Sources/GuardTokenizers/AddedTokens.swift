@@ -43,6 +43,13 @@ struct AddedTokens: Sendable {
 
     var isEmpty: Bool { tokens.isEmpty }
 
+    /// The first place from which the text's end may be the beginning of a token; the end if there is none.
+    func partialStart(_ text: UnsafePointer<UInt8>, _ end: Int) -> Int {
+        var start = max(0, end - AddedToken.bytesMax)
+        while start < end, !trie.isBeginning(text, start, end) { start += 1 }
+        return start
+    }
+
     /// The text's parts in order. Text parts are not empty.
     @inline(__always)
     func forEachPart(
@@ -155,6 +162,17 @@ struct ByteTrie: Sendable {
             }
             return nil
         }
+    }
+
+    /// Whether some string is longer than the text from `at` to `end` and begins with it.
+    func isBeginning(_ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int) -> Bool {
+        guard at < end, roots[Int(text[at])] >= 0 else { return false }
+        var node = Int(roots[Int(text[at])])
+        for next in at + 1..<end {
+            guard let deeper = child(node, text[next]) else { return false }
+            node = deeper
+        }
+        return !nodes[node].children.isEmpty
     }
 
     /// The longest string that begins at `at`.

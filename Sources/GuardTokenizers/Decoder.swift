@@ -6,4 +6,32 @@ struct Decoder: Sendable {
     var byteOfID: [UInt32: UInt8] = [:]
     /// Text that is written for an id instead of its bytes (control pieces, the unknown piece).
     var textOfID: [UInt32: [UInt8]] = [:]
+    /// Joins words and their continuations.
+    var wordPiece: WordPiece?
+
+    struct WordPiece: Sendable, Hashable {
+        /// Marks continuations.
+        var prefix: [UInt8]
+        /// Takes spaces before punctuation and contractions away.
+        var cleansUp: Bool
+
+        /// What a token adds to the text.
+        func text(_ token: [UInt8], isFirst: Bool) -> [UInt8] {
+            var text =
+                isFirst ? token
+                : !prefix.isEmpty && token.starts(with: prefix) ? Array(token.dropFirst(prefix.count)) : [0x20] + token
+            guard cleansUp else { return text }
+            for (pattern, replacement) in Self.replacements {
+                let step = Normalizer.Step.replace(Array(pattern.utf8), with: Array(replacement.utf8))
+                text = Normalizer(steps: [step]).apply(text)
+            }
+            return text
+        }
+
+        /// Of Hugging Face's `cleanup`, token by token and in its order.
+        private static let replacements = [
+            (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
+            (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+        ]
+    }
 }

@@ -72,9 +72,9 @@ struct ImageWriter {
             write(1)
             write(text)
             write(replacement)
-        } else if step == .nfc {
+        } else if case .form(.nfc) = step {
             write(2)
-        } else if step == .metaspaceToSpace {
+        } else if case .metaspaceToSpace = step {
             write(3)
         } else if case .collapseSpaces(let addsPrefix) = step {
             write(4)
@@ -232,7 +232,7 @@ struct ImageReader {
         switch try number() {
         case 0: return .prepend(try byteString())
         case 1: return .replace(try byteString(), with: try byteString())
-        case 2: return .nfc
+        case 2: return .form(.nfc)
         case 3: return .metaspaceToSpace
         case 4: return .collapseSpaces(addsPrefix: try flag())
         default: throw broken()

@@ -1,8 +1,8 @@
 /// Turns one piece of normalized, pre-tokenized text into ids.
-///
-/// One case today; Unigram and WordPiece become further cases.
 enum Model: Sendable {
     case bytePair(BytePairModel)
+    case unigram(UnigramModel)
+    case wordPiece(WordPieceModel)
 
     @inline(__always)
     func encode<Sink: TokenSink>(
@@ -10,12 +10,16 @@ enum Model: Sendable {
     ) {
         switch self {
         case .bytePair(let model): model.encode(text, start, end, scratch, &sink)
+        case .unigram(let model): model.encode(text, start, end, &sink)
+        case .wordPiece(let model): model.encode(text, start, end, &sink)
         }
     }
 
     var vocabulary: Vocabulary {
         switch self {
         case .bytePair(let model): model.vocabulary
+        case .unigram(let model): model.vocabulary
+        case .wordPiece(let model): model.vocabulary
         }
     }
 }

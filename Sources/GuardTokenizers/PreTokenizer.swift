@@ -13,6 +13,12 @@ enum PreTokenizer: Sendable {
         /// ByteLevel's `add_prefix_space`.
         case prefixSpace
         case metaspace(prepends: Prepend, splits: Bool)
+        /// Whitespace: runs of word characters, runs of others, without the white space between.
+        case words
+        /// UnicodeScripts: at changes of the script; Han and kana are one.
+        case scripts
+        /// FixedLength: so many characters each.
+        case characters(Int)
     }
 
     enum Splitter: Sendable {
@@ -20,6 +26,10 @@ enum PreTokenizer: Sendable {
         case pattern(SplitPattern)
         /// Digits: each number character, or runs of them.
         case digits(individually: Bool)
+        /// Each white space character.
+        case whiteSpace
+        /// Each punctuation character.
+        case punctuation
     }
 
     enum Behavior: String, Sendable {
@@ -50,66 +60,113 @@ enum PreTokenizer: Sendable {
                 body(text, at, next)
                 at = next
             }
-        case .steps(let steps):
-            var pieces = [Array(UnsafeBufferPointer(start: text + begin, count: end - begin))]
-            for (index, step) in steps.enumerated() {
-                var next: [[UInt8]] = []
-                for (position, piece) in pieces.enumerated() {
-                    step.apply(piece, isFirst: isFirst && index == 0 && position == 0, &next)
-                }
-                pieces = next
-            }
-            for piece in pieces where !piece.isEmpty {
-                piece.withUnsafeBufferPointer { buffer in
+        case .steps:
+            let text = Array(UnsafeBufferPointer(start: text + begin, count: end - begin))
+            for piece in pieces(AlignedText(text, isFirst: isFirst)) {
+                piece.bytes.withUnsafeBufferPointer { buffer in
                     if let base = buffer.baseAddress { body(base, 0, buffer.count) }
                 }
             }
         }
     }
+
+    /// The pieces with the places that they came from, none of them empty.
+    func pieces(_ text: AlignedText) -> [AlignedText] {
+        switch self {
+        case .whole: return text.count == 0 ? [] : [text]
+        case .scanner(let scanner): return pieces([.scanner(scanner)], text)
+        case .steps(let steps): return pieces(steps, text)
+        }
+    }
+
+    private func pieces(_ steps: [Step], _ text: AlignedText) -> [AlignedText] {
+        var pieces = [text]
+        for step in steps {
+            var next: [AlignedText] = []
+            for piece in pieces where piece.count > 0 { step.apply(piece, &next) }
+            pieces = next
+        }
+        return pieces.filter { $0.count > 0 }
+    }
 }
 
 extension PreTokenizer.Step {
-    fileprivate func apply(_ text: [UInt8], isFirst: Bool, _ pieces: inout [[UInt8]]) {
+    fileprivate func apply(_ text: AlignedText, _ pieces: inout [AlignedText]) {
         switch self {
         case .scanner(let scanner):
-            text.withUnsafeBufferPointer { buffer in
+            text.bytes.withUnsafeBufferPointer { buffer in
                 guard let base = buffer.baseAddress else { return }
                 var at = 0
                 while at < buffer.count {
                     let next = scanner.next(base, at, buffer.count, .shared)
-                    pieces.append(Array(buffer[at..<next]))
+                    pieces.append(text.slice(at..<next))
                     at = next
                 }
             }
-        case .prefixSpace:
-            pieces.append(text.first == 0x20 || text.isEmpty ? text : [0x20] + text)
+        case .prefixSpace: pieces.append(text.bytes.first == 0x20 ? text : Self.prefixed(text))
         case .metaspace(let prepends, let splits):
             let mapped = Normalizer(steps: [.metaspaceToSpace]).apply(text)
-            let isPrepended = mapped.first != 0x20 && !mapped.isEmpty
-            let prefixed =
-                switch prepends {
-                case .always where isPrepended: [0x20] + mapped
-                case .first where isPrepended && isFirst: [0x20] + mapped
-                default: mapped
-                }
+            let isPrepended = mapped.bytes.first != 0x20 && (prepends == .always || prepends == .first && text.isFirst)
+            let prefixed = isPrepended ? Self.prefixed(mapped) : mapped
             if splits {
-                PreTokenizer.Step.split(.literal([0x20]), .mergedWithNext, inverted: false)
-                    .apply(prefixed, isFirst: isFirst, &pieces)
+                Self.split(.literal([0x20]), .mergedWithNext, inverted: false).apply(prefixed, &pieces)
             } else {
                 pieces.append(prefixed)
             }
         case .split(let splitter, let behavior, let inverted):
-            let matches = splitter.matches(text)
             var parts: [(range: Range<Int>, isMatch: Bool)] = []
             var done = 0
-            for match in matches {
+            for match in splitter.matches(text.bytes) {
                 if done < match.lowerBound { parts.append((done..<match.lowerBound, inverted)) }
                 parts.append((match, !inverted))
                 done = match.upperBound
             }
             if done < text.count { parts.append((done..<text.count, inverted)) }
-            for range in behavior.joined(parts) where !range.isEmpty { pieces.append(Array(text[range])) }
+            for range in behavior.joined(parts) where !range.isEmpty { pieces.append(text.slice(range)) }
+        case .words:
+            let classes = UnicodeClasses.shared
+            cut(text, &pieces) { scalar in
+                let kind = scalar < 0x110000 ? classes[scalar] : 0
+                return kind & UnicodeClasses.word != 0 ? 1 : kind & UnicodeClasses.space != 0 ? 0 : 2
+            }
+        case .scripts:
+            let scripts = UnicodeTables.shared.script
+            var last = 0
+            cut(text, &pieces) { scalar in
+                let script = Int(scripts[scalar])
+                if script != 0 { last = script + 1 }
+                return max(last, 1)
+            }
+        case .characters(let count):
+            var start = 0
+            var inPiece = 0
+            UTF8Scalars.forEach(text.bytes) { _, range in
+                inPiece += 1
+                guard inPiece == count || range.upperBound == text.count else { return }
+                pieces.append(text.slice(start..<range.upperBound))
+                (start, inPiece) = (range.upperBound, 0)
+            }
         }
+    }
+
+    /// Runs of characters with the same number; those with 0 are left out.
+    private func cut(_ text: AlignedText, _ pieces: inout [AlignedText], _ number: (UInt32) -> Int) {
+        var start = 0
+        var current = 0
+        UTF8Scalars.forEach(text.bytes) { scalar, range in
+            let next = number(scalar)
+            guard next != current else { return }
+            if current != 0 { pieces.append(text.slice(start..<range.lowerBound)) }
+            (start, current) = (range.lowerBound, next)
+        }
+        if current != 0 { pieces.append(text.slice(start..<text.count)) }
+    }
+
+    private static func prefixed(_ text: AlignedText) -> AlignedText {
+        var result = AlignedText(from: text)
+        result.append([0x20], for: 0..<0, of: text)
+        result.append(copying: 0..<text.count, of: text)
+        return result
     }
 }
 
@@ -176,22 +233,26 @@ extension PreTokenizer.Splitter {
             return ranges
         case .digits(let individually):
             var ranges: [Range<Int>] = []
-            text.withUnsafeBufferPointer { buffer in
-                guard let base = buffer.baseAddress else { return }
-                var at = 0
-                while at < buffer.count {
-                    let (kind, length) = UnicodeClasses.shared.character(base, at, buffer.count)
-                    if kind & UnicodeClasses.number != 0 {
-                        if !individually, let last = ranges.last, last.upperBound == at {
-                            ranges[ranges.count - 1] = last.lowerBound..<at + length
-                        } else {
-                            ranges.append(at..<at + length)
-                        }
-                    }
-                    at += length
+            for range in Self.characters(text, where: { UnicodeClasses.shared[$0] & UnicodeClasses.number != 0 }) {
+                if !individually, let last = ranges.last, last.upperBound == range.lowerBound {
+                    ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+                } else {
+                    ranges.append(range)
                 }
             }
             return ranges
+        case .whiteSpace:
+            return Self.characters(text) { UnicodeClasses.shared[$0] & UnicodeClasses.space != 0 }
+        case .punctuation:
+            return Self.characters(text) { UnicodeTables.shared.flags[$0] & UnicodeTables.punctuation != 0 }
         }
+    }
+
+    private static func characters(_ text: [UInt8], where isMatch: (UInt32) -> Bool) -> [Range<Int>] {
+        var ranges: [Range<Int>] = []
+        UTF8Scalars.forEach(text) { scalar, range in
+            if scalar < 0x110000, isMatch(scalar) { ranges.append(range) }
+        }
+        return ranges
     }
 }

@@ -152,8 +152,7 @@ enum SentencePieceModel {
     // MARK: Stages
 
     private static func stages(_ spec: Spec) throws(TokenizerError) -> Tokenizer.Stages {
-        let mapping = Normalizer(steps: [.metaspaceToSpace])
-        var tokens = spec.pieces.map { mapping.apply($0.text) }
+                var tokens = spec.pieces.map { Normalizer.mappedSpaces($0.text) }
         let pieceCount = tokens.count
         // Only these can come out of merging; others are never found in text.
         let merges = spec.pieces.map { $0.kind == .normal || $0.kind == .userDefined || $0.kind == .unused }

@@ -21,7 +21,7 @@ struct SplitPattern: Sendable {
     ///
     /// Where the engine gives up (its match limit), the rest of the text has no matches.
     func matches(_ text: [UInt8]) -> [Range<Int>] {
-        let subject = Self.wellFormed(text)
+        let subject = UTF8Scalars.wellFormed(text)
         var scratch = MatchScratch()
         var ranges: [Range<Int>] = []
         var at = 0
@@ -70,21 +70,5 @@ struct SplitPattern: Sendable {
             }
         }
         return result
-    }
-
-    /// The text with every ill-formed byte replaced by a control character, so that offsets stay: the engine must not
-    /// be given anything but UTF-8.
-    private static func wellFormed(_ text: [UInt8]) -> [UInt8] {
-        var text = text
-        text.withUnsafeMutableBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return }
-            var at = 0
-            while at < buffer.count {
-                let length = UnicodeClasses.length(UnsafePointer(base), at, buffer.count)
-                if length == 1 && buffer[at] >= 0x80 { buffer[at] = 0x01 }
-                at += length
-            }
-        }
-        return text
     }
 }

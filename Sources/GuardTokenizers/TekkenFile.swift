@@ -43,6 +43,7 @@ enum TekkenFile {
             stages.decoder.textOfID[token.id] = token.content
         }
         stages.vocabularySize = Int(size)
+        stages.version = config["version"]?.string
         stages.postProcessor.prefix = special.first { $0.0 == "<s>" }.map { [$0.1] } ?? []
         (stages.bosToken, stages.eosToken) = ("<s>", "</s>")
         return stages

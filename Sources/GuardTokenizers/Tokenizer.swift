@@ -1,4 +1,5 @@
 package import GuardCore
+import Synchronization
 
 /// What becomes of the strings of special tokens (`<|eot_id|>`, `</s>`) in a text.
 package enum SpecialTokens: Sendable, Hashable {
@@ -44,6 +45,17 @@ package final class Tokenizer: Sendable {
     private let cache = PieceCache()
     private let specialIDs: Set<UInt32>
     private let addedTextOfID: [UInt32: [UInt8]]
+    private let lazyCutRules = Mutex<CutRules?>(nil)
+
+    /// Made when the first growing text is counted.
+    var cutRules: CutRules {
+        lazyCutRules.withLock { rules in
+            if let rules { return rules }
+            let made = CutRules(self)
+            rules = made
+            return made
+        }
+    }
 
     /// What a loader builds.
     struct Stages: Sendable {
@@ -57,10 +69,11 @@ package final class Tokenizer: Sendable {
         var bosToken: String?
         var eosToken: String?
         var estimatedWhy: String?
+        var version: String?
 
-        // Derived by `Tokenizer.init`.
-        fileprivate var addedToRaw = AddedTokens([])
-        fileprivate var addedToNormalized = AddedTokens([])
+        // Derived by `Tokenizer.init`; only read elsewhere.
+        var addedToRaw = AddedTokens([])
+        var addedToNormalized = AddedTokens([])
 
         init(model: Model, vocabularySize: Int) {
             self.model = model
@@ -186,6 +199,14 @@ package final class Tokenizer: Sendable {
             stages.preTokenizer.forEachPiece(text, begin, end, isFirst: isFirst) { text, start, end in
                 model.encode(text, start, end, scratch, &sink)
             }
+        case .unigram(let model):
+            stages.preTokenizer.forEachPiece(text, begin, end, isFirst: isFirst) { text, start, end in
+                model.encode(text, start, end, &sink)
+            }
+        case .wordPiece(let model):
+            stages.preTokenizer.forEachPiece(text, begin, end, isFirst: isFirst) { text, start, end in
+                model.encode(text, start, end, &sink)
+            }
         }
     }
 
@@ -195,21 +216,25 @@ package final class Tokenizer: Sendable {
     /// ill-formed UTF-8, where a token is part of a character.
     package func decode(_ ids: [TokenID], skipSpecialTokens: Bool = false) -> [UInt8] {
         var text: [UInt8] = []
-        let decoder = stages.decoder
-        for id in ids {
-            if skipSpecialTokens && specialIDs.contains(id.value) { continue }
-            if let byte = decoder.byteOfID[id.value] {
-                text.append(byte)
-            } else if let replacement = decoder.textOfID[id.value] {
-                text += replacement
-            } else if let content = addedTextOfID[id.value] {
-                text += content
-            } else {
-                text.append(contentsOf: stages.model.vocabulary.bytes(id.value))
-            }
+        for id in ids where !(skipSpecialTokens && specialIDs.contains(id.value)) {
+            appendText(of: id.value, isFirst: text.isEmpty, to: &text)
         }
-        if decoder.stripsLeadingSpace, text.first == 0x20 { text.removeFirst() }
+        if stages.decoder.stripsLeadingSpace, text.first == 0x20 { text.removeFirst() }
         return text
+    }
+
+    /// What the id adds to decoded text.
+    func appendText(of id: UInt32, isFirst: Bool, to text: inout [UInt8]) {
+        let decoder = stages.decoder
+        if let byte = decoder.byteOfID[id] { return text.append(byte) }
+        let content = decoder.textOfID[id] ?? addedTextOfID[id]
+        if let wordPiece = decoder.wordPiece {
+            text += wordPiece.text(content ?? Array(stages.model.vocabulary.bytes(id)), isFirst: isFirst)
+        } else if let content {
+            text += content
+        } else {
+            text.append(contentsOf: stages.model.vocabulary.bytes(id))
+        }
     }
 
     /// Whether the id stands for a special token (start of text, end of turn ...).

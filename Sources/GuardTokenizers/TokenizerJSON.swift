@@ -5,11 +5,11 @@ import GuardJSON
 /// Whatever the file asks for and this reader does not do is an error: a tokenizer that is nearly right counts wrong.
 struct TokenizerJSON {
     private let bytes: [UInt8]
-    private let root: JSONNode
+    let root: JSONNode
     /// Spaces are written as `▁` in the vocabulary; see `Normalizer`.
-    private let usesMetaspace: Bool
+    let usesMetaspace: Bool
     /// The vocabulary is written in GPT-2's byte alphabet.
-    private let isByteLevel: Bool
+    let isByteLevel: Bool
 
     static func load(_ document: JSONDocument) throws(TokenizerError) -> Tokenizer.Stages {
         try TokenizerJSON(document).stages()
@@ -32,14 +32,10 @@ struct TokenizerJSON {
         guard let model = root["model"], model.kind == .object else {
             throw TokenizerError(.malformed, place: "/model", "no model")
         }
-        let type = model["type"]?.string
-        guard type == "BPE" || type == nil && model["merges"] != nil else {
-            throw TokenizerError(.unsupported, place: "/model/type", "model \(type ?? "without a type")")
-        }
-        let bytePair = try bytePairModel(model)
-        let added = try addedTokens(bytePair.vocabulary)
-        let size = max(bytePair.vocabulary.count, added.map { Int($0.id) + 1 }.max() ?? 0)
-        var stages = Tokenizer.Stages(model: .bytePair(bytePair), vocabularySize: size)
+        let loaded = try self.model(model)
+        let added = try addedTokens(loaded.vocabulary)
+        let size = max(loaded.vocabulary.count, added.map { Int($0.id) + 1 }.max() ?? 0)
+        var stages = Tokenizer.Stages(model: loaded, vocabularySize: size)
         let normalizer = try normalizer()
         stages.normalizer = normalizer
         stages.addedTokens = added.map { token in
@@ -49,99 +45,11 @@ struct TokenizerJSON {
         }
         stages.preTokenizer = try preTokenizer()
         stages.postProcessor = try postProcessor(root["post_processor"])
-        stages.decoder = decoder(bytePair, added)
+        stages.decoder = decoder(loaded.vocabulary, added)
         return stages
     }
 
-    // MARK: Parts of the pipeline
-
-    private func normalizer() throws(TokenizerError) -> Normalizer {
-        var steps: [Normalizer.Step] = []
-        let nodes = Self.flattened(root["normalizer"], "normalizers")
-        for (index, node) in nodes.enumerated() {
-            switch node.type {
-            case "NFC": steps.append(.nfc)
-            case "Prepend":
-                guard let prefix = node["prepend"]?.stringBytes else {
-                    throw malformed(node, "Prepend without a string")
-                }
-                steps.append(.prepend(mapped(prefix)))
-            case "Replace" where Self.replacesSpaces(node):
-                guard index == nodes.count - 1 else {
-                    throw TokenizerError(.unsupported, place: node.pointer, "a step behind the replacement of spaces")
-                }
-            case "Replace":
-                guard let pattern = node["pattern"]?["String"]?.stringBytes, let content = node["content"]?.stringBytes
-                else { throw TokenizerError(.unsupported, place: node.pointer, "Replace of a regular expression") }
-                steps.append(.replace(pattern, with: mapped(content)))
-            default:
-                throw TokenizerError(.unsupported, place: node.pointer, "normalizer \(node.type)")
-            }
-        }
-        // Where Metaspace replaces the spaces, it maps as well, after other pre-tokenizers have seen the text.
-        if nodes.contains(where: Self.replacesSpaces) { steps.append(.metaspaceToSpace) }
-        return Normalizer(steps: steps)
-    }
-
-    private func preTokenizer() throws(TokenizerError) -> PreTokenizer {
-        let nodes = Self.flattened(root["pre_tokenizer"], "pretokenizers")
-        let hasReplacedSpaces = Self.flattened(root["normalizer"], "normalizers").contains(where: Self.replacesSpaces)
-        var steps: [PreTokenizer.Step] = []
-        for (index, node) in nodes.enumerated() {
-            switch node.type {
-            case "Split":
-                guard let name = node["behavior"]?.string, let behavior = PreTokenizer.Behavior(rawValue: name) else {
-                    throw malformed(node, "Split without a known behavior")
-                }
-                let inverted = node["invert"]?.bool ?? false
-                if let literal = node["pattern"]?["String"]?.stringBytes {
-                    // Gemma: no space is left to split at, once the normalizer has replaced them all.
-                    if literal == [0x20] && hasReplacedSpaces { continue }
-                    guard !usesMetaspace else { throw unsupportedSplit(node) }
-                    steps.append(.split(.literal(literal), behavior, inverted: inverted))
-                } else if let pattern = node["pattern"]?["Regex"]?.string {
-                    guard !usesMetaspace else { throw unsupportedSplit(node) }
-                    let coversAll = behavior == .isolated || behavior == .removed && inverted
-                    if coversAll, let scanner = PieceScanner.named(by: pattern) {
-                        steps.append(.scanner(scanner))
-                    } else {
-                        steps.append(.split(.pattern(try SplitPattern(pattern)), behavior, inverted: inverted))
-                    }
-                } else {
-                    throw malformed(node, "Split without a pattern")
-                }
-            case "ByteLevel":
-                guard index == nodes.count - 1 else {
-                    throw TokenizerError(.unsupported, place: node.pointer, "a pre-tokenizer behind ByteLevel")
-                }
-                if node["add_prefix_space"]?.bool ?? true { steps.append(.prefixSpace) }
-                if node["use_regex"]?.bool ?? true {
-                    steps.append(.scanner(PieceScanner(family: .gpt2)))
-                }
-            case "Metaspace":
-                guard index == 0 || hasReplacedSpaces else {
-                    throw TokenizerError(.unsupported, place: node.pointer, "a pre-tokenizer before Metaspace")
-                }
-                guard node["replacement"]?.stringBytes ?? Normalizer.metaspace == Normalizer.metaspace else {
-                    throw TokenizerError(
-                        .unsupported, place: node.pointer, "Metaspace with another character than U+2581")
-                }
-                let scheme = node["prepend_scheme"]?.string
-                let prepends =
-                    scheme.flatMap { PreTokenizer.Prepend(rawValue: $0) }
-                    ?? (node["add_prefix_space"]?.bool ?? true ? .always : .never)
-                steps.append(.metaspace(prepends: prepends, splits: node["split"]?.bool ?? true))
-            case "Digits":
-                let individually = node["individual_digits"]?.bool ?? false
-                steps.append(.split(.digits(individually: individually), .isolated, inverted: false))
-            default:
-                throw TokenizerError(.unsupported, place: node.pointer, "pre-tokenizer \(node.type)")
-            }
-        }
-        if steps.isEmpty { return .whole }
-        if steps.count == 1, case .scanner(let scanner) = steps[0] { return .scanner(scanner) }
-        return .steps(steps)
-    }
+    // MARK: Around the model
 
     private func postProcessor(_ node: JSONNode?) throws(TokenizerError) -> PostProcessor {
         guard let node, node.kind == .object else { return PostProcessor() }
@@ -188,15 +96,18 @@ struct TokenizerJSON {
         }
     }
 
-    private func decoder(_ model: BytePairModel, _ added: [AddedToken]) -> Decoder {
+    private func decoder(_ vocabulary: Vocabulary, _ added: [AddedToken]) -> Decoder {
         var decoder = Decoder()
         for node in Self.flattened(root["decoder"], "decoders") {
             switch node.type {
             case "ByteFallback":
                 for byte in 0..<256 {
-                    if let id = model.vocabulary.id(Self.byteToken(byte)) { decoder.byteOfID[id] = UInt8(byte) }
+                    if let id = vocabulary.id(Self.byteToken(byte)) { decoder.byteOfID[id] = UInt8(byte) }
                 }
             case "Strip": decoder.stripsLeadingSpace = node["start"]?.integer ?? 0 > 0
+            case "WordPiece":
+                decoder.wordPiece = Decoder.WordPiece(
+                    prefix: node["prefix"]?.stringBytes ?? Array("##".utf8), cleansUp: node["cleanup"]?.bool ?? true)
             case "Metaspace": decoder.stripsLeadingSpace = node["prepend_scheme"]?.string != "never"
             default: break
             }
@@ -229,7 +140,7 @@ struct TokenizerJSON {
 
     // MARK: Model
 
-    private func bytePairModel(_ model: JSONNode) throws(TokenizerError) -> BytePairModel {
+    func bytePairModel(_ model: JSONNode) throws(TokenizerError) -> BytePairModel {
         for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
             if let affix = model[key], affix.kind == .string, !affix.contentRange.isEmpty {
                 throw TokenizerError(.unsupported, place: affix.pointer, "a vocabulary with affixes")
@@ -256,7 +167,7 @@ struct TokenizerJSON {
             vocabulary: vocabulary, merges: merges.pairs, results: merges.results, options: options)
     }
 
-    private func vocabulary(_ model: JSONNode) throws(TokenizerError) -> Vocabulary {
+    func vocabulary(_ model: JSONNode) throws(TokenizerError) -> Vocabulary {
         guard let node = model["vocab"], node.kind == .object else {
             throw TokenizerError(.malformed, place: "/model/vocab", "no vocabulary")
         }
@@ -365,20 +276,20 @@ struct TokenizerJSON {
         return !hasSpace
     }
 
-    private func isFindable(_ token: [UInt8], _ bytes: inout [UInt8]) -> Bool {
+    func isFindable(_ token: [UInt8], _ bytes: inout [UInt8]) -> Bool {
         token.withUnsafeBufferPointer { isFindable($0, &bytes) }
     }
 
-    private func mapped(_ text: [UInt8]) -> [UInt8] {
+    func mapped(_ text: [UInt8]) -> [UInt8] {
         usesMetaspace ? Normalizer(steps: [.metaspaceToSpace]).apply(text) : text
     }
 
-    private static func byteToken(_ byte: Int) -> [UInt8] {
+    static func byteToken(_ byte: Int) -> [UInt8] {
         let digits = Array("0123456789ABCDEF".utf8)
         return Array("<0x".utf8) + [digits[byte >> 4 & 15], digits[byte & 15], UInt8(ascii: ">")]
     }
 
-    private func withText(_ node: JSONNode, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+    func withText(_ node: JSONNode, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
         if node.hasEscapes {
             (node.stringBytes ?? []).withUnsafeBufferPointer(body)
         } else {
@@ -390,32 +301,32 @@ struct TokenizerJSON {
     // MARK: Nodes
 
     /// A step, or the steps of nested sequences, in order. Depth is bounded by the JSON reader.
-    private static func flattened(_ node: JSONNode?, _ key: String) -> [JSONNode] {
+    static func flattened(_ node: JSONNode?, _ key: String) -> [JSONNode] {
         guard let node, node.kind == .object else { return [] }
         guard node.type == "Sequence", let steps = node[key] else { return [node] }
         return steps.elements.flatMap { flattened($0, key) }
     }
 
-    private static func replacesSpaces(_ node: JSONNode) -> Bool {
+    static func replacesSpaces(_ node: JSONNode) -> Bool {
         node.type == "Replace" && node["pattern"]?["String"]?.stringBytes == [0x20]
             && node["content"]?.stringBytes == Normalizer.metaspace
     }
 
-    private func id(_ node: JSONNode?) -> UInt32? {
+    func id(_ node: JSONNode?) -> UInt32? {
         guard let value = node?.integer, value >= 0, value < Int64(Vocabulary.idsMax) else { return nil }
         return UInt32(truncatingIfNeeded: value)
     }
 
-    private func malformed(_ node: JSONNode, _ message: String) -> TokenizerError {
+    func malformed(_ node: JSONNode, _ message: String) -> TokenizerError {
         TokenizerError(.malformed, place: node.pointer, message)
     }
 
-    private func unsupportedSplit(_ node: JSONNode) -> TokenizerError {
+    func unsupportedSplit(_ node: JSONNode) -> TokenizerError {
         TokenizerError(.unsupported, place: node.pointer, "Split where spaces are replaced by U+2581")
     }
 }
 
 extension JSONNode {
     /// The `type` of a pipeline step.
-    fileprivate var type: String { self["type"]?.string ?? "" }
+    var type: String { self["type"]?.string ?? "" }
 }

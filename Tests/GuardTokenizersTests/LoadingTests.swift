@@ -46,8 +46,8 @@ import Testing
         list.append(Broken(bytes: SmallFiles.json(merges: ["a b c"]), code: .malformed))
         list.append(Broken(bytes: SmallFiles.json(model: #""dropout": 0.1"#), code: .unsupported))
         list.append(Broken(bytes: SmallFiles.json(model: #""end_of_word_suffix": "</w>""#), code: .unsupported))
-        list.append(Broken(bytes: SmallFiles.json(normalizer: #"{"type": "Lowercase"}"#), code: .unsupported))
-        list.append(Broken(bytes: SmallFiles.json(preTokenizer: #"{"type": "BertPreTokenizer"}"#), code: .unsupported))
+        list.append(Broken(bytes: SmallFiles.json(normalizer: #"{"type": "Uppercase"}"#), code: .unsupported))
+        list.append(Broken(bytes: SmallFiles.json(preTokenizer: #"{"type": "OddPreTokenizer"}"#), code: .unsupported))
         list.append(
             Broken(
                 bytes: SmallFiles.json(
@@ -67,7 +67,7 @@ import Testing
             Broken(
                 bytes: SmallFiles.json(added: SmallFiles.added(9, String(repeating: "x", count: 2000))),
                 code: .limitExceeded))
-        list.append(Broken(bytes: Array(#"{"model": {"type": "Unigram"}}"#.utf8), code: .unsupported))
+        list.append(Broken(bytes: Array(#"{"model": {"type": "Unigram"}}"#.utf8), code: .malformed))
         list.append(
             Broken(
                 bytes: Array(#"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 0}, "merges": []}}"#.utf8),

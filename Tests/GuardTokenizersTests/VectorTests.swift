@@ -27,7 +27,8 @@ import Testing
         .enabled(if: TestData.hasShared),
         arguments: [
             ("llama-3.1", 614), ("gemma-2", 626), ("phi-3-mini", 612), ("mistral-nemo", 608), ("gpt-2", 554),
-            ("llama-2", 554), ("phi-3-mini-rev1", 612), ("qwen2.5", 614), ("phi-3-mini-v5", 612),
+            ("llama-2", 554), ("phi-3-mini-rev1", 612), ("qwen2.5", 614), ("phi-3-mini-v5", 612), ("t5-small", 554),
+            ("bert-base-uncased", 554),
         ])
     func tokenizerJSON(_ name: String, _ rowsCount: Int) throws {
         let tokenizer = try TestFiles.sharedTokenizer(name + "/tokenizer.json")

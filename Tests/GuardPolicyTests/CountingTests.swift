@@ -1,0 +1,127 @@
+import Foundation
+import GuardChatTemplates
+import GuardCore
+import GuardJSON
+import GuardLLMSchema
+import GuardPolicy
+import GuardTesting
+import GuardTokenizers
+import Testing
+
+/// What each counting mode makes of the same request.
+@Suite struct CountingTests {
+    private static let listTemplate =
+        "{% for m in messages %}<{{ m.role }}>{% for c in m['content'] %}[{{ c.type }}:{{ c.text }}]{% endfor %}{% endfor %}"
+    private static let plainTemplate =
+        "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] | trim }}{% if m.tool_calls %}"
+        + "{{ m.tool_calls[0].function.arguments.x }}{% endif %}</>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+
+    private func chat(_ body: String) throws -> RequestView {
+        try RequestView.parse(.chatCompletions, body: Array(body.utf8), options: RequestOptions(api: .vllm))
+    }
+
+    private func render(
+        _ counting: ModelEntry.Counting, _ messages: String, _ fields: String = "",
+        template: String = CountingTests.plainTemplate
+    ) throws -> String {
+        let view = try chat(#"{"model": "m", "messages": \#(messages)\#(fields)}"#)
+        guard case .chat(let chat) = view.prompt else { return "no chat" }
+        let templates = ModelTemplates(
+            standard: try ChatTemplate(source: template), variables: [("bos_token", .string("<|bos|>"))])
+        return String(
+            decoding: try PromptRenderer(counting: counting, templates: templates).render(chat), as: UTF8.self)
+    }
+
+    private static let parts =
+        #"[{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": ""}, {"type": "text", "text": "b"}]}]"#
+
+    @Test(arguments: [
+        (ModelEntry.Counting.hf, "<|bos|><user>a\nb</><assistant>"), (.transformers5, "<|bos|><user>a\nb</><assistant>"),
+        (.tgi, "<|bos|><user>ab</><assistant>"), (.llamacpp, "<|bos|><user>a\n\nb</><assistant>"),
+    ])
+    func contentPartsAreJoinedAsTheServerDoes(_ counting: ModelEntry.Counting, _ expected: String) throws {
+        #expect(try render(counting, Self.parts) == expected)
+    }
+
+    @Test func templatesThatLoopOverContentGetParts() throws {
+        #expect(try render(.hf, Self.parts, template: Self.listTemplate) == "<user>[text:a][text:][text:b]")
+        let string = #"[{"role": "user", "content": "a"}]"#
+        #expect(try render(.hf, string, template: Self.listTemplate) == "<user>[text:a]")
+    }
+
+    @Test func continuedMessageEndsThePrompt() throws {
+        let messages = #"[{"role": "user", "content": "q"}, {"role": "assistant", "content": " to be "}]"#
+        let fields = #", "add_generation_prompt": false, "continue_final_message": true"#
+        #expect(try render(.hf, messages, fields) == "<|bos|><user>q</><assistant>to be")
+        #expect(
+            try render(.hf, messages, fields, template: "{% for m in messages %}{{ m.content }}</>{% endfor %}")
+                == "q</> to be ")
+        #expect(throws: TemplateError.self) { try render(.hf, messages, #", "continue_final_message": true"#) }
+        #expect(try render(.llamacpp, messages) == "<|bos|><user>q</><assistant> to be ")
+    }
+
+    @Test func argumentsOfToolCallsAreParsed() throws {
+        let messages =
+            #"[{"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"x\": 7}"}}]}]"#
+        #expect(try render(.hf, messages) == "<|bos|><assistant>7</><assistant>")
+    }
+
+    private func count(_ counting: ModelEntry.Counting, _ body: String) throws -> PromptCount {
+        let fixture = try EngineFixture()
+        var entry = fixture.entry
+        entry.counting = counting
+        entry.templates = ModelTemplates(
+            standard: try ChatTemplate(source: Self.plainTemplate), variables: [("bos_token", .string("<|bos|>"))])
+        return try entry.count(try chat(body))
+    }
+
+    @Test func llamacppHasOneStartToken() throws {
+        let body = #"{"model": "m", "messages": [{"role": "user", "content": "hello"}]}"#
+        let plain = try count(.hf, body)
+        #expect(try count(.llamacpp, body).perPrompt == plain.perPrompt)
+        let doubled = try count(.hf, body.replacing("}]}", with: #"}], "add_special_tokens": true}"#))
+        #expect(doubled.total == plain.total + 1)
+    }
+
+    @Test func whatCannotBeExactSaysSo() throws {
+        let body = #"{"model": "m", "messages": [{"role": "user", "content": "hello"}]}"#
+        #expect(try count(.hf, body).why.isEmpty && count(.llamacpp, body).why.isEmpty)
+        #expect(try count(.ollama, body).why == ["ollama_template"])
+        #expect(try count(.mistralCommon, body).why == ["mistral_common_template"])
+        let prefill = #"{"model": "m", "messages": [{"role": "assistant", "content": "hello"}]}"#
+        #expect(try count(.tgi, prefill).why == ["tgi_prefill"])
+    }
+
+    /// Counts of mistral-common 1.x with the same file (`tekken_240718.json`).
+    @Test(
+        .enabled(if: TestData.hasShared),
+        arguments: [
+            (7, #"[{"role": "user", "content": "Hello, world!"}]"#),
+            (
+                28,
+                #"[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say [INST] hi [/INST] </s>"}, {"role": "assistant", "content": "Fine.  "}, {"role": "user", "content": "And now?\n"}]"#
+            ),
+            (
+                16,
+                #"[{"role": "system", "content": "A"}, {"role": "user", "content": "one"}, {"role": "user", "content": "two"}, {"role": "assistant", "content": "three"}, {"role": "user", "content": "four <s>"}]"#
+            ),
+        ])
+    func mistralCommonNeverReadsControlStrings(_ expected: Int, _ messages: String) throws {
+        var entry = try EngineFixture().entry
+        entry.counting = .mistralCommon
+        entry.tokenizer = try Self.tekken.get()
+        let count = try entry.count(try chat(#"{"model": "m", "messages": \#(messages)}"#))
+        #expect(count.perPrompt == [expected] && count.why.isEmpty)
+    }
+
+    private static let tekken = Result {
+        let unpack = Process()
+        unpack.executableURL = URL(filePath: "/usr/bin/env")
+        unpack.arguments = ["gzip", "-dc", try TestData.sharedFile("tokenizers/mistral-nemo/tekken.json.gz").path]
+        let pipe = Pipe()
+        unpack.standardOutput = pipe
+        try unpack.run()
+        let bytes = try [UInt8](pipe.fileHandleForReading.readToEnd() ?? Data())
+        return try Tokenizer.load(bytes: bytes, name: "tekken.json")
+    }
+}
