@@ -286,6 +286,9 @@ import Testing
                 action: mask
                 mask: '{last4}'
                 tests: {match: [x], noMatch: [y]}
+              - {id: b, on: input, action: mask, mask: {placeholder: '[E_{n}]', restore: true}, view: decoded, match: {all: [{pcre: 'o+', context: {near: [bar], within: 9}}, {not: {near: {match: {words: [b]}, to: {pcre: c}, within: 3}}}]}}
+              - {id: c, on: output, action: block, stream: hold, match: {not: {any: [{pcre: q, validate: jwt}]}}}
+              - {id: d, on: input, action: allow, suppresses: ['a*'], reason: r, expires: 2099-01-01, match: {words: [foo]}}
             """.utf8)
         var loaded = 0
         for _ in 0..<1000 {
@@ -301,7 +304,7 @@ import Testing
             do {
                 let bundle = try RuleBundle(files: [.init(path: "f.yaml", content: bytes)])
                 var scratch = EvaluationScratch()
-                let text = Array("éабc foo bar ёà1".utf8)
+                let text = Array("éабc foo bar %6fo &#111; f o o\u{301} ёà1".utf8)
                 _ = bundle.evaluate(text.span, rules: Array(bundle.rules.indices), scratch: &scratch)
                 loaded += 1
             } catch {
