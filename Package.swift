@@ -165,6 +165,18 @@ for module in modules where wanted.contains(module.name) {
                 + module.testExternal.map { .product(name: $0.product, package: $0.package) },
             swiftSettings: settings))
 }
+if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardLLMSchema") {
+    targets.append(
+        .executableTarget(
+            name: "events-benchmark", dependencies: ["GuardLLMSchema"], path: "Benchmarks/events/Sources",
+            swiftSettings: settings))
+}
+if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardRules") {
+    targets.append(
+        .executableTarget(
+            name: "rules-benchmark", dependencies: ["GuardCore", "GuardMatching", "GuardRules"],
+            path: "Benchmarks/rules/Sources", swiftSettings: settings))
+}
 targets.append(
     .target(name: "GuardTesting", dependencies: ["GuardCore"], path: "Tests/GuardTesting", swiftSettings: settings))
 

@@ -1,5 +1,6 @@
 import GuardCore
 package import GuardDecisionLog
+import GuardRules
 package import GuardTelemetry
 
 /// Counts every record once: what the log says, in numbers (the table is `docs/metrics.md`).
@@ -96,6 +97,16 @@ package final class EngineMetrics: EngineObserver {
         switch event {
         case .dropped(let sink, let records): metrics.recordsDropped.add(UInt64(max(0, records)), sink.name)
         case .writeFailed(let sink, _): metrics.recordWriteErrors.add(1, sink.name)
+        }
+    }
+
+    /// What the rules cost since the last call, into the counters.
+    package func collect(_ engine: Engine) {
+        let fallbacks = engine.scratch.takeInterpreterFallbacks()
+        if fallbacks > 0 { metrics.jitFallbacks.add(UInt64(fallbacks)) }
+        let bundle = engine.snapshot.bundle
+        for (rule, spent) in zip(bundle.rules, bundle.timeAccount.take()) where spent > 0 {
+            metrics.ruleNanoseconds.add(spent, rule.id.name)
         }
     }
 

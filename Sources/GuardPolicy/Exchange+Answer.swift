@@ -128,7 +128,8 @@ extension Exchange {
             phase: .output, model: modelName, tenant: tenant.id, route: record.route.name)
         let verdict = engine.scratch.with { scratch in
             snapshot.bundle.judge(
-                segments, phase: .output, mode: snapshot.rulesMode, selection: selection, scratch: &scratch)
+                segments, phase: .output, mode: snapshot.rulesMode, selection: selection, cache: engine.verdicts,
+                tenant: tenant.id, scratch: &scratch)
         }
         record.findings += verdict.findings
         record.scan.segments += segments.count

@@ -190,7 +190,8 @@ extension Exchange {
         let segments = view.segments + decodedPrompts(view)
         var verdict = engine.scratch.with { scratch in
             snapshot.bundle.judge(
-                segments, phase: .input, mode: snapshot.rulesMode, selection: selection, scratch: &scratch)
+                segments, phase: .input, mode: snapshot.rulesMode, selection: selection, cache: engine.verdicts,
+                tenant: tenant.id, scratch: &scratch)
         }
         // A mask of decoded token ids has no place in the body: it acts as a block.
         for mask in verdict.masks where mask.segment >= view.segments.count {

@@ -21,6 +21,8 @@ package final class RuleBundle: Sendable {
     let hasComposed: Bool
     let hasAllowances: Bool
     let prefilter: PrefilterPlan
+    /// What the rules cost; for the metrics.
+    package let timeAccount: RuleTimeAccount
 
     /// One file of a bundle in memory.
     package struct File: Sendable {
@@ -69,6 +71,7 @@ package final class RuleBundle: Sendable {
         hasComposed = rules.contains { $0.composed != nil }
         hasAllowances = rules.contains { $0.allowance != nil }
         prefilter = PrefilterPlan(rules)
+        timeAccount = RuleTimeAccount(rules: rules.count)
     }
 
     package func rule(_ id: RuleID) -> CompiledRule? {

@@ -69,6 +69,9 @@ extension RuleBundle {
             })
     }
 
+    /// All rules of a phase that are in force for anybody, whatever `when` says.
+    package func unconditional(phase: Phase) -> RuleSelection { phase == .input ? inputSelection : outputSelection }
+
     /// Selection among the matches of one text: block > mask > flag, the weakest mode wins.
     ///
     /// - Parameters:

@@ -121,7 +121,10 @@ final class Daemon: Sendable {
                 if case .no = ready() { return ready() }
                 return await UpstreamProbe.connects(upstream) ? .ok : .no(reason: "the model server takes no connections")
             },
-            metrics: { metrics.prometheus(bufferedBytes: memory.usedBytes) })
+            metrics: {
+                metrics.collect(engine)
+                return metrics.prometheus(bufferedBytes: memory.usedBytes)
+            })
     }
 
     private func warn(_ problems: [Diagnostic]) {
