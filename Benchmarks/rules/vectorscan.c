@@ -1,5 +1,6 @@
 // Vectorscan on the texts and patterns that rules-benchmark wrote: compiles what it can into one database, scans every
-// text, writes which pattern matched which text and where matches end, and prints nanoseconds of the best pass.
+// text, writes which pattern matched which text and where matches end, and prints the sum of each text's
+// least nanoseconds.
 //
 // cc -O2 vectorscan.c -lhs; ./a.out PATTERNS TEXTS MATCHES PASSES
 #include <hs/hs.h>
@@ -90,19 +91,23 @@ int main(int argc, char **argv) {
     char *texts = read_file(argv[2], &size);
     end = texts + size;
     out = fopen(argv[3], "w");
-    double best = 1e300;
+    static double least[65536];
+    double best = 0;
     for (int pass = 0; pass < atoi(argv[4]); pass++) {
-        double begin = now();
         current = 0;
         for (char *at = texts; at + 4 <= end; current++) {
             unsigned length;
             memcpy(&length, at, 4);
-            if (hs_scan(database, at + 4, length, 0, scratch, note, NULL) != HS_SUCCESS) return 2;
+            double begin = now();
+            if (hs_scan(database, at + 4, length, 0, scratch, note, NULL) != HS_SUCCESS || current > 65535) return 2;
+            double took = now() - begin;
+            if (pass < 2 || took < least[current]) least[current] = took;
             at += 4 + length;
         }
-        double took = now() - begin;
-        if (out) { fclose(out); out = NULL; } else if (took < best) best = took;
+        // The first pass writes matches.
+        if (out) { fclose(out); out = NULL; }
     }
+    for (unsigned text = 0; text < current; text++) best += least[text];
     printf("{\"compiled\": %u, \"approximate\": %u, \"refused\": %u, \"nanoseconds\": %.0f}\n", used, approximate, refused,
            best);
     return 0;

@@ -53,8 +53,17 @@ package struct LiteralAutomaton: Sendable {
 
     /// The kinds of what comes before literals; few, however many literals there are.
     private let fronts: [RequiredLiterals.Front]
-    private let runs: [(pattern: UInt32, run: RequiredLiterals.Run)]
+    private let runs: [Run]
+    /// Bit n of a byte: it is of the n-th kind of run.
+    private let runBytes: [UInt64]
     private let literalBytesMax: Int
+
+    private struct Run: Sendable {
+        var pattern: UInt32
+        var bit: UInt64
+        var length: Int
+        var before: LengthRange
+    }
 
     private static let statesMax = 60_000
     /// How far the way back goes before it gives up and takes what the lengths say.
@@ -70,7 +79,8 @@ package struct LiteralAutomaton: Sendable {
     package init(_ patterns: [RequiredLiterals]) {
         patternCount = patterns.count
         var unknown: [UInt32] = []
-        var runs: [(pattern: UInt32, run: RequiredLiterals.Run)] = []
+        var runs: [Run] = []
+        var kinds: [ByteSet] = []
         var fronts: [RequiredLiterals.Front] = []
         var frontNumbers: [RequiredLiterals.Front: Int32] = [:]
         var literalBytesMax = 0
@@ -94,12 +104,17 @@ package struct LiteralAutomaton: Sendable {
         var trie = [UInt16](repeating: 0, count: width)
         var ends: [Int: [Output]] = [:]
         for (number, pattern) in patterns.enumerated() {
-            if let run = pattern.run, run.length > 0 {
-                runs.append((UInt32(truncatingIfNeeded: number), run))
+            if let run = pattern.run, run.length > 0, kinds.count < 64 || kinds.contains(run.bytes) {
+                let kind = kinds.firstIndex(of: run.bytes) ?? kinds.count
+                if kind == kinds.count { kinds.append(run.bytes) }
+                runs.append(
+                    Run(
+                        pattern: UInt32(truncatingIfNeeded: number), bit: 1 << UInt64(kind), length: run.length,
+                        before: run.before.length))
                 continue
             }
             let bytes = pattern.any.reduce(0) { $0 + $1.bytes.count }
-            guard !pattern.isUnknown, pattern.any.allSatisfy({ !$0.bytes.isEmpty }),
+            guard !pattern.any.isEmpty, pattern.any.allSatisfy({ !$0.bytes.isEmpty }),
                 trie.count / width + bytes < Self.statesMax
             else {
                 unknown.append(UInt32(truncatingIfNeeded: number))
@@ -131,6 +146,9 @@ package struct LiteralAutomaton: Sendable {
             }
         }
         self.runs = runs
+        runBytes = (0...255).map { byte in
+            kinds.enumerated().reduce(0) { $1.element.contains(UInt8(byte)) ? $0 | 1 << UInt64($1.offset) : $0 }
+        }
         self.fronts = fronts
         self.literalBytesMax = literalBytesMax
         self.unknown = unknown
@@ -192,7 +210,11 @@ package struct LiteralAutomaton: Sendable {
     package func scan(_ text: Span<UInt8>, into candidates: inout CandidateSet) {
         candidates.reset(patterns: patternCount)
         text.withUnsafeBufferPointer { text in
-            for (pattern, run) in runs { find(run, of: pattern, in: text, &candidates) }
+            if !runs.isEmpty {
+                runBytes.withUnsafeBufferPointer { kinds in
+                    for run in runs { find(run, in: text, kinds, &candidates) }
+                }
+            }
             guard !outputs.isEmpty else { return }
             var hits = [[UInt64]]()
             swap(&hits, &candidates.hits)
@@ -246,23 +268,24 @@ package struct LiteralAutomaton: Sendable {
         }
     }
 
+    /// - Parameter kinds: 256 of them.
     private func find(
-        _ run: RequiredLiterals.Run, of pattern: UInt32, in text: UnsafeBufferPointer<UInt8>,
+        _ run: Run, in text: UnsafeBufferPointer<UInt8>, _ kinds: UnsafeBufferPointer<UInt64>,
         _ candidates: inout CandidateSet
     ) {
         var index = run.length - 1
         while index < text.count {
-            guard run.bytes.contains(text[index]) else {
+            guard kinds[Int(text[index])] & run.bit != 0 else {
                 index += run.length
                 continue
             }
             var start = index
-            while start > 0, run.bytes.contains(text[start - 1]) { start -= 1 }
+            while start > 0, kinds[Int(text[start - 1])] & run.bit != 0 { start -= 1 }
             var end = index + 1
-            while end < text.count, run.bytes.contains(text[end]) { end += 1 }
-            let high = end - run.length - run.before.length.min
+            while end < text.count, kinds[Int(text[end])] & run.bit != 0 { end += 1 }
+            let high = end - run.length - run.before.min
             if end - start >= run.length, high >= 0 {
-                candidates.insert(pattern, run.before.length.max.map { max(0, start - $0) } ?? 0, high)
+                candidates.insert(run.pattern, run.before.max.map { max(0, start - $0) } ?? 0, high)
             }
             // `end` is no such byte.
             index = end + run.length

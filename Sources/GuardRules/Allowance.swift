@@ -26,23 +26,43 @@ package struct Allowance: Sendable, Hashable {
 
 /// The matches of allowances in one text; an allowance in monitor mode suppresses nothing.
 struct AllowedRanges {
-    private var ranges: [(range: ByteRange, suppresses: [Int])] = []
+    private struct Spans {
+        var starts: [Int] = []
+        /// The furthest end of the spans up to this one.
+        var ends: [Int] = []
+    }
+
+    /// By rule.
+    private var spans: [Int: Spans] = [:]
+    /// The allowances that name a rule.
+    private var allowing: [Int: [Int]] = [:]
 
     init() {}
 
+    /// - Parameter matches: ascending by start.
     init(_ matches: [RuleMatch], _ rules: [CompiledRule]) {
-        for match in matches {
-            if rules[match.rule].mode == .enforce, let allowance = rules[match.rule].allowance {
-                ranges.append((match.range, allowance.suppresses))
+        for match in matches where rules[match.rule].mode == .enforce {
+            guard let allowance = rules[match.rule].allowance else { continue }
+            if spans[match.rule] == nil {
+                for rule in allowance.suppresses { allowing[rule, default: []].append(match.rule) }
             }
+            let end = max(match.range.upperBound, spans[match.rule]?.ends.last ?? 0)
+            spans[match.rule, default: Spans()].starts.append(match.range.lowerBound)
+            spans[match.rule, default: Spans()].ends.append(end)
         }
     }
 
-    /// Linear: allowances are few, and matches of them in one text fewer.
     func covers(_ match: RuleMatch) -> Bool {
-        ranges.contains { allowed in
-            allowed.range.lowerBound <= match.range.lowerBound && match.range.upperBound <= allowed.range.upperBound
-                && allowed.suppresses.contains(match.rule)
+        guard let allowances = allowing[match.rule] else { return false }
+        return allowances.contains { rule in
+            guard let spans = spans[rule] else { return false }
+            var low = 0
+            var high = spans.starts.count
+            while low < high {
+                let middle = (low + high) / 2
+                if spans.starts[middle] <= match.range.lowerBound { low = middle + 1 } else { high = middle }
+            }
+            return low > 0 && spans.ends[low - 1] >= match.range.upperBound
         }
     }
 }

@@ -5,7 +5,7 @@ internal import GuardYAML
 /// `all`, `not`, `near` and `context`.
 extension ConditionCompiler {
     /// `within` of a context: a window is read at every match.
-    private static let withinMax = 10_000
+    private static let withinMax = 1000
 
     mutating func addNode(_ name: String, _ reader: YAMLReader) -> MatchTree? {
         if isContext {

@@ -68,9 +68,12 @@ package struct DerivedText: Sendable {
 /// | tag characters U+E0020–E007E | always: ASCII that no one sees |
 /// | two or more variation selectors | the bytes that they stand for (VS1 = 0 …) are printable UTF-8 |
 /// | rot13 | the whole text, as a reading of its own |
+/// | `i g n o r e`, `s.t.o.p` | three or more letters that stand alone, the same character between them |
+/// | combining marks over ASCII letters | always |
+/// | `1gn0r3`, `p4$$word` | a word with at least as many letters as digits and signs |
 ///
-/// Readings: the text, decoded, decoded twice, rot13, rot13 of the decoded text, decoded rot13. None is longer than the
-/// text, so the cost is bounded by its length.
+/// Readings: the text, decoded, decoded twice, rot13, rot13 of the decoded text, decoded rot13, letters joined, leet read
+/// as letters, both. None is longer than the text, so the cost is bounded by its length.
 package enum DecodedView {
     /// One reading; `rawRange` leads its bytes back to the text.
     package struct Reading: Sendable {
@@ -103,6 +106,11 @@ package enum DecodedView {
             if let twice = TextDecoder.decode(once.text.span) { add([once, twice]) }
             if let rotated = TextDecoder.rot13(once.text.span) { add([once, rotated]) }
         }
+        if let joined = TextDecoder.join(raw) {
+            add([joined])
+            if let letters = TextDecoder.leet(joined.text.span) { add([joined, letters]) }
+        }
+        if let letters = TextDecoder.leet(raw) { add([letters]) }
         if let rotated = TextDecoder.rot13(raw) {
             add([rotated])
             if let decoded = TextDecoder.decode(rotated.text.span) { add([rotated, decoded]) }

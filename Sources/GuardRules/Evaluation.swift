@@ -120,14 +120,19 @@ extension RuleBundle {
         var before: UInt64 = 0
         for number in 0..<scratch.wanted.count {
             let detector = Int(scratch.wanted[number])
-            let place = plan.detectors[detector]
-            guard isAll || prefilter.contains(selected, place.rule) else { continue }
-            if before == 0 { before = RuleTimeAccount.now() }
+            let rule = plan.detectors[detector].rule
+            guard isAll || prefilter.contains(selected, rule) else { continue }
             let isKnown = scratch.usesPrefilter && scratch.candidates.contains(detector)
-            if isKnown { scratch.candidates.windows(of: detector, into: &scratch.windows) }
-            collect(place, text, view, isKnown, &scratch, &evaluation)
+            if isKnown {
+                scratch.candidates.windows(of: detector, into: &scratch.windows)
+                // Most candidates end here, before anything of the rule is touched.
+                var first = 0
+                guard Self.nextWindow(text, plan.startBytes[detector], 0, &first, scratch.windows) != nil else { continue }
+            }
+            if before == 0 { before = RuleTimeAccount.now() }
+            collect(plan.detectors[detector], text, view, isKnown, &scratch, &evaluation)
             let after = RuleTimeAccount.now()
-            scratch.spent.append((place.rule, after &- before))
+            scratch.spent.append((rule, after &- before))
             before = after
         }
     }
@@ -137,8 +142,8 @@ extension RuleBundle {
         _ place: PrefilterPlan.Place, _ text: Span<UInt8>, _ view: FoldedView?, _ isKnown: Bool,
         _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
-        let rule = rules[place.rule]
-        let detector = rule.detectors[place.detector]
+        let detector = rules[place.rule].detectors[place.detector]
+        let startBytes = detector.pattern.startBytes
         var from = 0
         var window = 0
         var isKnown = isKnown
@@ -150,7 +155,7 @@ extension RuleBundle {
         while from < text.count {
             var through: Int?
             if isKnown {
-                guard let next = nextWindow(text, detector.pattern, from, &window, scratch.windows) else { return }
+                guard let next = Self.nextWindow(text, startBytes, from, &window, scratch.windows) else { return }
                 (from, through) = (next.lowerBound, next.upperBound - 1)
             }
             switch detector.firstMatch(
@@ -168,7 +173,7 @@ extension RuleBundle {
                     if evaluation.failures.last != failure { evaluation.failures.append(failure) }
                     return
                 }
-                let mask = rule.mask?.render(text, range: range) { scratch.match.capture($0) }
+                let mask = rules[place.rule].mask?.render(text, range: range) { scratch.match.capture($0) }
                 evaluation.matches.append(
                     RuleMatch(rule: place.rule, range: view?.rawRange(of: range) ?? range, mask: mask))
                 // A match is never empty, so this moves on.
@@ -178,15 +183,15 @@ extension RuleBundle {
     }
 
     /// The rest of the first window at or behind `from` in which the pattern can begin, on character boundaries.
-    private func nextWindow(
-        _ text: Span<UInt8>, _ pattern: Pattern, _ from: Int, _ window: inout Int, _ windows: [ByteRange]
+    private static func nextWindow(
+        _ text: Span<UInt8>, _ startBytes: ByteSet, _ from: Int, _ window: inout Int, _ windows: [ByteRange]
     ) -> ByteRange? {
         while window < windows.count {
             var low = max(from, windows[window].lowerBound)
             let end = min(windows[window].upperBound, text.count)
             // Inside a character nothing begins.
             while low < end, text[low] & 0xC0 == 0x80 { low += 1 }
-            if low < end, let start = pattern.startBytes.firstIndex(in: text, from: low, to: end) { return start..<end }
+            if low < end, let start = startBytes.firstIndex(in: text, from: low, to: end) { return start..<end }
             window += 1
         }
         return nil

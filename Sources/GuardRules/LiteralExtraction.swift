@@ -398,8 +398,12 @@ struct LiteralExtraction {
         /// Bytes of all members.
         var bytes = ByteSet()
         var isASCII = true
+        /// First members and ends of ranges beyond ASCII, by number; worth something if there are no others.
+        var scalars: [UInt32] = []
+        var others = 0
 
         mutating func add(_ byte: UInt8) {
+            others += 1
             bytes.insert(byte)
             let folded = [LiteralAutomaton.fold(byte)]
             if known?.contains(folded) == false { known?.append(folded) }
@@ -424,7 +428,7 @@ struct LiteralExtraction {
         while let byte = at(0) {
             if byte == UInt8(ascii: "]"), !isFirst {
                 index += 1
-                if isNegated || !members.isASCII { return Self.anyCharacter }
+                if isNegated || !members.isASCII { return isNegated ? Self.anyCharacter : beyondASCII(members) }
                 if let known = members.known, known.count <= 8, !known.isEmpty {
                     return Known(exact: known, front: front(known), single: front(known).bytes)
                 }
@@ -439,10 +443,18 @@ struct LiteralExtraction {
                 // `[:name:]` or the characters themselves: only the first is worth knowing.
                 try posixName()
                 members.known = nil
+                members.others += 1
                 for byte in UInt8(0)...0x7F { members.bytes.insert(byte) }
                 continue
             }
-            guard let low = try member(&members) else { continue }
+            let scalarCount = members.scalars.count
+            guard let low = try member(&members) else {
+                // A range between two of them: what lies between has the bytes that both begin with.
+                if members.scalars.count > scalarCount, at(0) == UInt8(ascii: "-"), at(1) == UInt8(ascii: "\\") {
+                    index += 1
+                }
+                continue
+            }
             guard at(0) == UInt8(ascii: "-"), let next = at(1), next != UInt8(ascii: "]") else {
                 members.add(low)
                 continue
@@ -465,6 +477,27 @@ struct LiteralExtraction {
         throw NotUnderstood()
     }
 
+    /// A class of `\x{…}` members whose UTF-8 begins alike requires those bytes.
+    private func beyondASCII(_ members: Members) -> Known {
+        guard members.others == 0, !isCaseless, !members.scalars.isEmpty else { return Self.anyCharacter }
+        var common: [UInt8]?
+        var length = 0
+        for value in members.scalars {
+            guard let scalar = Unicode.Scalar(value) else { return Self.anyCharacter }
+            let bytes = Array(String(scalar).utf8)
+            guard let prefix = common else {
+                (common, length) = (bytes, bytes.count)
+                continue
+            }
+            guard bytes.count == length else { return Self.anyCharacter }
+            common = Array(zip(prefix, bytes).prefix { $0 == $1 }.map(\.0))
+        }
+        guard let common, !common.isEmpty else { return Self.anyCharacter }
+        return Known(
+            required: [Literal(bytes: common, before: .none)],
+            front: Front(length: LengthRange(length, length), bytes: .all))
+    }
+
     private mutating func posixName() throws(NotUnderstood) {
         guard at(1) == UInt8(ascii: ":") else { throw NotUnderstood() }
         var end = index + 2
@@ -483,6 +516,7 @@ struct LiteralExtraction {
             while let next = at(0), next & 0xC0 == 0x80 { index += 1 }
             members.known = nil
             members.isASCII = false
+            members.others += 1
             return nil
         }
         index += 1
@@ -495,6 +529,7 @@ struct LiteralExtraction {
             return nil
         case UInt8(ascii: "w"), UInt8(ascii: "s"):
             members.known = nil
+            members.others += 1
             members.bytes.formUnion(next == UInt8(ascii: "w") ? Self.word : Self.space)
             return nil
         case UInt8(ascii: "n"): return 0x0A
@@ -506,7 +541,18 @@ struct LiteralExtraction {
             UInt8(ascii: "A")...UInt8(ascii: "Z"):
             members.known = nil
             members.isASCII = false
-            if at(0) == UInt8(ascii: "{") { try skip(to: UInt8(ascii: "}")) }
+            if at(0) == UInt8(ascii: "{") {
+                let digits = index + 1
+                try skip(to: UInt8(ascii: "}"))
+                if next == UInt8(ascii: "x"),
+                    let value = UInt32(String(decoding: source[digits..<index - 1], as: UTF8.self), radix: 16),
+                    value >= 0x80
+                {
+                    members.scalars.append(value)
+                    return nil
+                }
+            }
+            members.others += 1
             return nil
         default: return next
         }

@@ -47,6 +47,7 @@ package struct PlaceholderTable: Sendable {
     private var originals: [[UInt8]: [UInt8]] = [:]
     private var given: [Key: [UInt8]] = [:]
     private var lastNumber: [[UInt8]: Int] = [:]
+    private var written: [[UInt8]: Set<[UInt8]>] = [:]
     /// Of those that restore, in order of first use.
     private(set) var templates: [PlaceholderTemplate] = []
 
@@ -68,12 +69,14 @@ package struct PlaceholderTable: Sendable {
         let name = template.text(0)
         let key = Key(template: name, text: text)
         if let known = given[key] { return known }
+        let taken = written[name] ?? Self.written(template, in: segments)
+        written[name] = taken
         var number = lastNumber[name] ?? 0
         var placeholder: [UInt8]
         repeat {
             number += 1
             placeholder = template.text(number)
-        } while segments.contains { Self.contains($0.text, placeholder) }
+        } while taken.contains(placeholder)
         lastNumber[name] = number
         given[key] = placeholder
         // The pattern knows six digits.
@@ -84,14 +87,26 @@ package struct PlaceholderTable: Sendable {
         return placeholder
     }
 
-    private static func contains(_ text: [UInt8], _ part: [UInt8]) -> Bool {
-        guard let first = part.first, part.count <= text.count else { return false }
-        var index = 0
-        while index <= text.count - part.count {
-            if text[index] == first, text[index..<(index + part.count)].elementsEqual(part) { return true }
-            index += 1
+    /// The placeholders of a template that stand in the request: looked for once, not for every text.
+    private static func written(_ template: PlaceholderTemplate, in segments: [TextSegment]) -> Set<[UInt8]> {
+        var found: Set<[UInt8]> = []
+        for segment in segments {
+            let text = segment.text
+            var index = 0
+            while index + template.prefix.count < text.count {
+                guard text[index] == template.prefix[0], text[index...].starts(with: template.prefix) else {
+                    index += 1
+                    continue
+                }
+                var end = index + template.prefix.count
+                while end < text.count, text[end] &- 0x30 < 10 { end += 1 }
+                if text[end...].starts(with: template.suffix) {
+                    found.insert(Array(text[index..<(end + template.suffix.count)]))
+                }
+                index = end
+            }
         }
-        return false
+        return found
     }
 
     /// What a placeholder stands for.

@@ -15,6 +15,8 @@ struct PrefilterPlan: Sendable {
         /// By rule, then as in the rule: the automaton's pattern numbers.
         let detectors: [Place]
         let automaton: LiteralAutomaton
+        /// `Pattern.startBytes` of each detector.
+        let startBytes: [ByteSet]
 
         init(_ rules: [CompiledRule], _ view: TextView) {
             var detectors: [Place] = []
@@ -28,6 +30,7 @@ struct PrefilterPlan: Sendable {
                 }
             }
             self.detectors = detectors
+            startBytes = detectors.map { rules[$0.rule].detectors[$0.detector].pattern.startBytes }
             automaton = LiteralAutomaton(literals)
         }
     }

@@ -96,7 +96,7 @@ extension ChannelInspector {
                 let absolute = (range.lowerBound + base)..<(range.upperBound + base)
                 let raw = entry.isFolded ? text.rawRange(ofFolded: absolute) : absolute
                 let rule = plan.rules[entry.rule]
-                if rule.effect == .allow { allowed.append(AllowedMatch(range: raw, entry: index)) }
+                if rule.effect == .allow { allowed.append(raw, of: index) }
                 update.findings.append(StreamMatch(rule: rule.rule, range: raw))
                 if rule.effect == .block { return BlockMatch(entry: index, rule: rule.rule, range: raw) }
                 if rule.effect == .mask {
@@ -159,7 +159,7 @@ extension ChannelInspector {
         let base = entry.isFolded ? text.foldedBase : text.rawBase
         let absolute = (range.lowerBound + base)..<(range.upperBound + base)
         let raw = entry.isFolded ? text.rawRange(ofFolded: absolute) : absolute
-        if allowed.contains(where: { entry.allowances.contains($0.entry) && $0.covers(raw) }) { return .rejected }
+        if entry.allowances.contains(where: { allowed.covers(raw, by: $0) }) { return .rejected }
         let mayCome = entry.allowances.contains { index in
             open[index / 64] & (1 << UInt64(index % 64)) != 0 && rawStart(index) <= raw.lowerBound
         }

@@ -16,14 +16,32 @@ package struct WholeRule: Sendable {
     }
 }
 
-/// A match of an allowance; raw.
-struct AllowedMatch: Sendable {
-    var range: ByteRange
-    /// Entry of the plan.
-    var entry: Int
+/// Matches of allowances; raw.
+struct AllowedMatches: Sendable {
+    /// By entry of the plan. Those of one entry are ascending, in starts and in ends.
+    private var ranges: [Int: [ByteRange]] = [:]
 
-    func covers(_ other: ByteRange) -> Bool {
-        range.lowerBound <= other.lowerBound && other.upperBound <= range.upperBound
+    var isEmpty: Bool { ranges.isEmpty }
+
+    mutating func append(_ range: ByteRange, of entry: Int) { ranges[entry, default: []].append(range) }
+
+    /// Forgets what ends at or before `offset`.
+    mutating func prune(before offset: Int) {
+        for (entry, list) in ranges where (list.first?.upperBound ?? .max) <= offset {
+            let kept = list.filter { $0.upperBound > offset }
+            ranges[entry] = kept.isEmpty ? nil : kept
+        }
+    }
+
+    func covers(_ range: ByteRange, by entry: Int) -> Bool {
+        guard let list = ranges[entry] else { return false }
+        var low = 0
+        var high = list.count
+        while low < high {
+            let middle = (low + high) / 2
+            if list[middle].lowerBound <= range.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        return low > 0 && list[low - 1].upperBound >= range.upperBound
     }
 }
 
@@ -162,6 +180,10 @@ extension ChannelInspector {
     }
 
     private func isAllowed(_ range: ByteRange, _ rule: Int) -> Bool {
-        allowed.contains { $0.covers(range) && plan.rules[plan.entries[$0.entry].rule].suppresses.contains(rule) }
+        if allowed.isEmpty { return false }
+        return plan.entries.indices.contains { entry in
+            plan.entries[entry].effect == .allow && allowed.covers(range, by: entry)
+                && plan.rules[plan.entries[entry].rule].suppresses.contains(rule)
+        }
     }
 }

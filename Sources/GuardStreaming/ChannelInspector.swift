@@ -44,7 +44,7 @@ package struct ChannelInspector: Sendable {
     /// Matches of masks that no edit has taken up yet, in the order of `RuleBundle.selectEdits`.
     var masks: [PendingMask] = []
     /// Matches of allowances, raw, as long as they may cover something.
-    var allowed: [AllowedMatch] = []
+    var allowed = AllowedMatches()
     var wholes: WholeState
     /// Smallest open start of the rules that hold, edits that are not final included; raw.
     package private(set) var releasableEnd = 0
@@ -132,8 +132,7 @@ package struct ChannelInspector: Sendable {
 
     private mutating func discard() {
         if !allowed.isEmpty, wholes.rules.isEmpty {
-            let needed = min(releasableEnd, reportHeldStart())
-            allowed.removeAll { $0.range.upperBound <= needed }
+            allowed.prune(before: min(releasableEnd, reportHeldStart()))
         }
         var raw = min(releasableEnd, reporting.raw)
         var folded = min(holding.folded, reporting.folded)

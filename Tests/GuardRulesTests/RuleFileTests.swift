@@ -231,7 +231,7 @@ import Testing
         var random = SeededGenerator(seed: 5)
         let pieces = [
             "abc", "sk", "K", "a", "[ab]", "[^a]", ".", "(?:ab|ba)", "(abc|k)", "(?i:s)", "(?i)", "\\b", "(?=a)", "\\w",
-            "ſ", "(?!b)", "[ab]{0,3}", "\\w{1,3}?", "[a-c]{3}", "[^c]{0,2}", "\\d", "1", "[[:alpha:]]", "[\\w-]", "\\s?", "\\x61",
+            "ſ", "(?!b)", "[ab]{0,3}", "\\w{1,3}?", "[a-c]{3}", "[^c]{0,2}", "\\d", "1", "[[:alpha:]]", "[\\w-]", "\\s?", "\\x61", "[\\x{17e}-\\x{180}]", "[\\x{e9}]", "[0-9a-c]{12,}",
         ]
         let quantifiers = ["", "", "", "", "?", "*", "+", "{2}", "{1,2}", "{0,1}", "??"]
         let alphabet = Array("aabbccsSkK ſ\u{212A}A12-é")
@@ -287,6 +287,9 @@ import Testing
                 action: mask
                 mask: '{last4}'
                 tests: {match: [x], noMatch: [y]}
+              - {id: b, on: input, action: mask, mask: {placeholder: '[E_{n}]', restore: true}, view: decoded, match: {all: [{pcre: 'o+', context: {near: [bar], within: 9}}, {not: {near: {match: {words: [b]}, to: {pcre: c}, within: 3}}}]}}
+              - {id: c, on: output, action: block, stream: hold, match: {not: {any: [{pcre: q, validate: jwt}]}}}
+              - {id: d, on: input, action: allow, suppresses: ['a*'], reason: r, expires: 2099-01-01, match: {words: [foo]}}
             """.utf8)
         var loaded = 0
         for _ in 0..<1000 {
@@ -302,7 +305,7 @@ import Testing
             do {
                 let bundle = try RuleBundle(files: [.init(path: "f.yaml", content: bytes)])
                 var scratch = EvaluationScratch()
-                let text = Array("éабc foo bar ёà1".utf8)
+                let text = Array("éабc foo bar %6fo &#111; f o o\u{301} ёà1".utf8)
                 _ = bundle.evaluate(text.span, rules: Array(bundle.rules.indices), scratch: &scratch)
                 loaded += 1
             } catch {
