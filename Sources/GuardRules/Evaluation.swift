@@ -127,7 +127,9 @@ extension RuleBundle {
                 scratch.candidates.windows(of: detector, into: &scratch.windows)
                 // Most candidates end here, before anything of the rule is touched.
                 var first = 0
-                guard Self.nextWindow(text, plan.startBytes[detector], 0, &first, scratch.windows) != nil else { continue }
+                guard Self.nextWindow(text, plan.startBytes[detector], 0, &first, scratch.windows) != nil else {
+                    continue
+                }
             }
             if before == 0 { before = RuleTimeAccount.now() }
             collect(plan.detectors[detector], text, view, isKnown, &scratch, &evaluation)

@@ -37,7 +37,9 @@ enum LiteralFrequency {
 
     /// Which literals to take: rare ones, and of those that are rare enough the ones whose place is known best.
     static func score(_ literals: [RequiredLiterals.Literal]) -> Int {
-        let isBounded = literals.allSatisfy { $0.before.bytes != .all || ($0.before.length.max ?? .max) - $0.before.length.min <= 256 }
+        let isBounded = literals.allSatisfy {
+            $0.before.bytes != .all || ($0.before.length.max ?? .max) - $0.before.length.min <= 256
+        }
         return min(rarity(literals), 60) + (isBounded ? 6 : 0)
     }
 }

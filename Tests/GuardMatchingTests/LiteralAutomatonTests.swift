@@ -43,21 +43,25 @@ import Testing
     }
 
     private static func pattern(_ random: inout Random) -> RequiredLiterals {
-        func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in Array("abc0".utf8).randomElement(using: &random) ?? 0x61 } }
+        func bytes(_ count: Int) -> [UInt8] {
+            (0..<count).map { _ in Array("abc0".utf8).randomElement(using: &random) ?? 0x61 }
+        }
         func front() -> RequiredLiterals.Front {
             let low = Int.random(in: 0...3, using: &random)
             let set =
                 [ByteSet.all, ByteSet(Array("ab".utf8)), ByteSet(Array("abcABC".utf8)), ByteSet(Array("c1".utf8))]
                 .randomElement(using: &random) ?? .all
             return .init(
-                length: LengthRange(low, Bool.random(using: &random) ? low + Int.random(in: 0...9, using: &random) : nil),
+                length: LengthRange(
+                    low, Bool.random(using: &random) ? low + Int.random(in: 0...9, using: &random) : nil),
                 bytes: low == 0 && Bool.random(using: &random) ? ByteSet() : set)
         }
         switch Int.random(in: 0..<8, using: &random) {
         case 0: return .unknown
         case 1:
             return RequiredLiterals(
-                run: .init(bytes: ByteSet(Array("ab".utf8)), length: Int.random(in: 2...7, using: &random), before: front()))
+                run: .init(
+                    bytes: ByteSet(Array("ab".utf8)), length: Int.random(in: 2...7, using: &random), before: front()))
         default:
             return RequiredLiterals(
                 any: (0..<Int.random(in: 1...3, using: &random)).map { _ in
@@ -131,7 +135,8 @@ import Testing
         var candidates = CandidateSet()
         #expect(LiteralAutomaton([]).isEmpty)
         let automaton = LiteralAutomaton([
-            RequiredLiterals(any: [.init(bytes: [], before: .none)]), RequiredLiterals(any: [.init(bytes: [0xFF], before: .none)]),
+            RequiredLiterals(any: [.init(bytes: [], before: .none)]),
+            RequiredLiterals(any: [.init(bytes: [0xFF], before: .none)]),
         ])
         #expect(automaton.unknown == [0])
         automaton.scan([0x41, 0xFF].span, into: &candidates)

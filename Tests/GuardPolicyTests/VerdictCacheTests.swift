@@ -38,7 +38,8 @@ import Testing
         for _ in 0..<1500 {
             let segments = (0..<3).map { _ in
                 Self.segment(
-                    texts.randomElement(using: &random) ?? "", [.user, .tool, .assistant].randomElement(using: &random) ?? .user)
+                    texts.randomElement(using: &random) ?? "",
+                    [.user, .tool, .assistant].randomElement(using: &random) ?? .user)
             }
             let tenant = ["acme", "other", nil].randomElement(using: &random) ?? nil
             let selection = bundle.select(

@@ -79,7 +79,9 @@ import Testing
         }
         for text in texts { _ = check(text) }
         var random = SeededGenerator(seed: 21)
-        let odd = ["ſ", "\u{212A}", "é", "-", "0", "@", "\r\n", "ﬁ", "Ａ", "\u{200B}", "=", "\"", "\u{E0041}"].map { Array($0.utf8) }
+        let odd = ["ſ", "\u{212A}", "é", "-", "0", "@", "\r\n", "ﬁ", "Ａ", "\u{200B}", "=", "\"", "\u{E0041}"].map {
+            Array($0.utf8)
+        }
         let rounds = ProcessInfo.processInfo.environment["GUARD_ROUNDS"].flatMap { Int($0) } ?? 4000
         var found = 0
         for _ in 0..<rounds {
@@ -87,7 +89,8 @@ import Testing
             for _ in 0..<Int.random(in: 1...3, using: &random) {
                 guard let piece = texts.randomElement(using: &random), !piece.isEmpty else { continue }
                 let start = Int.random(in: 0..<piece.count, using: &random)
-                let end = Bool.random(using: &random) ? piece.count : Int.random(in: start...piece.count, using: &random)
+                let end =
+                    Bool.random(using: &random) ? piece.count : Int.random(in: start...piece.count, using: &random)
                 text += Bool.random(using: &random) ? piece : Array(piece[start..<end])
                 if Bool.random(using: &random) { text += odd.randomElement(using: &random) ?? [] }
             }

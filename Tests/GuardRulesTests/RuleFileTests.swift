@@ -211,7 +211,8 @@ import Testing
         ("foo|b", "foo|b"), ("foo|.", ""), ("(?i)FooBar", "foobar"), ("\\bfoo(?=bar)\\d", "foo0"), ("(?:foo)+", "foo"),
         ("(?:foo)*", ""), ("(?:foo){0,3}barbaz", "barbaz"), ("[ab]cd", "acd|bcd"), ("a.bcd", "bcd"),
         ("a\\.bcd", "a.bcd"),
-        ("(?x)f o o", ""), ("\\Qfoo\\E", ""), ("a?b+.", "ab|b"), ("(*UCP)foo", ""), ("éabc", "éabc"), ("(?i)éabc", "abc"), ("\\d{3}-[0-9]{2}", "000-00"), ("a\\x60b", "a`b"), ("ab{2}c", "abbc"),
+        ("(?x)f o o", ""), ("\\Qfoo\\E", ""), ("a?b+.", "ab|b"), ("(*UCP)foo", ""), ("éabc", "éabc"),
+        ("(?i)éabc", "abc"), ("\\d{3}-[0-9]{2}", "000-00"), ("a\\x60b", "a`b"), ("ab{2}c", "abbc"),
         ("(?<n>foo)\\k{n}", "foo"),
         ("foo(?#c)bar", ""), ("(?(1)foo|bar)", ""), ("(foo)(?1)", ""),
     ])
@@ -231,7 +232,8 @@ import Testing
         var random = SeededGenerator(seed: 5)
         let pieces = [
             "abc", "sk", "K", "a", "[ab]", "[^a]", ".", "(?:ab|ba)", "(abc|k)", "(?i:s)", "(?i)", "\\b", "(?=a)", "\\w",
-            "ſ", "(?!b)", "[ab]{0,3}", "\\w{1,3}?", "[a-c]{3}", "[^c]{0,2}", "\\d", "1", "[[:alpha:]]", "[\\w-]", "\\s?", "\\x61", "[\\x{17e}-\\x{180}]", "[\\x{e9}]", "[0-9a-c]{12,}",
+            "ſ", "(?!b)", "[ab]{0,3}", "\\w{1,3}?", "[a-c]{3}", "[^c]{0,2}", "\\d", "1", "[[:alpha:]]", "[\\w-]",
+            "\\s?", "\\x61", "[\\x{17e}-\\x{180}]", "[\\x{e9}]", "[0-9a-c]{12,}",
         ]
         let quantifiers = ["", "", "", "", "?", "*", "+", "{2}", "{1,2}", "{0,1}", "??"]
         let alphabet = Array("aabbccsSkK ſ\u{212A}A12-é")
@@ -245,7 +247,8 @@ import Testing
                 let isLong = piece == "abc" || piece == "sk"
                 pattern +=
                     (isLong ? "(?:\(piece))" : piece)
-                    + (isAssertion || piece.hasSuffix("}") || piece.hasSuffix("?") ? "" : quantifiers.randomElement(using: &random) ?? "")
+                    + (isAssertion || piece.hasSuffix("}") || piece.hasSuffix("?")
+                        ? "" : quantifiers.randomElement(using: &random) ?? "")
                 if Int.random(in: 0..<6, using: &random) == 0 { pattern += "|" }
             }
             for view in ["raw", "folded"] {

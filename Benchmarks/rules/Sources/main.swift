@@ -61,7 +61,9 @@ func words(_ count: Int) throws -> RuleBundle {
     var list: [String] = []
     for word in String(decoding: corpus.prefix(4_000_000), as: UTF8.self).split(whereSeparator: { !$0.isLetter }) {
         let word = word.lowercased()
-        guard word.utf8.count >= 6, word.utf8.allSatisfy({ $0 &- 0x61 < 26 }), seen.insert(word).inserted else { continue }
+        guard word.utf8.count >= 6, word.utf8.allSatisfy({ $0 &- 0x61 < 26 }), seen.insert(word).inserted else {
+            continue
+        }
         list.append(word)
     }
     // Every n-th, so that frequent and rare ones are both there.
@@ -144,7 +146,8 @@ func measure(_ name: String, _ bundle: RuleBundle, _ rules: [Int], alone: Bool) 
     try patterns.write(to: folder.appending(path: name + ".patterns"))
     try Data(matches.utf8).write(to: folder.appending(path: name + ".ours"))
     try report([
-        "set": name, "rules": rules.count, "patterns": number, "bytes": bytes, "texts": texts.count, "nanoseconds": time,
+        "set": name, "rules": rules.count, "patterns": number, "bytes": bytes, "texts": texts.count,
+        "nanoseconds": time,
         "aloneNanoseconds": aloneTime,
     ])
     if ProcessInfo.processInfo.environment["GUARD_BENCHMARK_RULES"] != nil {
@@ -171,10 +174,13 @@ func adversarial(_ name: String, _ bundle: RuleBundle) throws {
     }
     var worst = (cost: 0.0, text: "")
     var pieces = [
-        "a", "1", "-", "@", " ", ".", "a@", "1 ", "1-", "a.", "a:", "::", "1.1.", "key=", "token: ", "\"secret\": \"", "A1b2",
+        "a", "1", "-", "@", " ", ".", "a@", "1 ", "1-", "a.", "a:", "::", "1.1.", "key=", "token: ", "\"secret\": \"",
+        "A1b2",
         "//", "0x", "aB3", "+1 ", "eyJ", "<|", "![](", "\n", "ſ", "\u{212A}",
     ].map { Array($0.utf8) }
-    for rule in bundle.rules { for detector in rule.detectors { pieces += detector.required.any.prefix(3).map(\.bytes) } }
+    for rule in bundle.rules {
+        for detector in rule.detectors { pieces += detector.required.any.prefix(3).map(\.bytes) }
+    }
     for piece in pieces {
         let text = filled(piece)
         guard String(validating: text, as: UTF8.self) != nil else { continue }
@@ -194,6 +200,7 @@ func adversarial(_ name: String, _ bundle: RuleBundle) throws {
         if cost > worst.cost { worst = (cost, "a mixture") }
     }
     try report([
-        "adversarial": name, "cleanNanosecondsPerByte": clean, "worstNanosecondsPerByte": worst.cost, "text": worst.text,
+        "adversarial": name, "cleanNanosecondsPerByte": clean, "worstNanosecondsPerByte": worst.cost,
+        "text": worst.text,
     ])
 }
