@@ -127,7 +127,8 @@ final class UpstreamConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if error is HTTPParserError {
+        // The parser's word for an answer that the end of the connection cuts.
+        if let error = error as? HTTPParserError, error != .invalidEOFState {
             fail(.unparsable(String(describing: error)))
         } else {
             fail(.closed(silent: !receivedAnything, reused: served > 0))
