@@ -396,6 +396,30 @@ final class ExchangeHandler: ChannelInboundHandler {
     }
 }
 
+// MARK: - end of the process
+
+extension ExchangeHandler {
+    /// Called on the event loop when `drain.timeout` has passed: what still runs is ended as the API ends errors.
+    func abort() {
+        guard let exchange, !isLent else { return close() }
+        upstream?.abandon()
+        switch machine.state {
+        case .collecting, .judging, .awaiting: refuse(exchange.refuse(.draining), closing: true)
+        case .answering where !answer.headWritten: answerInstead(exchange.refuse(.draining))
+        case .answering:
+            let ending = exchange.cut(.draining).output
+            if answer.plan == .inspect {
+                writeBody(ending)
+                return endAnswer()
+            }
+            // Cut, so that nobody takes it for whole.
+            finishExchange(.complete)
+            close()
+        case .idle, .lingering, .closed: close()
+        }
+    }
+}
+
 // MARK: - upstream events
 
 extension ExchangeHandler: UpstreamDelegate {
@@ -452,7 +476,7 @@ extension ExchangeHandler: UpstreamDelegate {
             writeBody(step.output)
             if step.ends { return endEarly() }
             guard answer.hold(exchange.heldBytes, memory: shared.memory) else {
-                writeBody(exchange.cutForMemory().output)
+                writeBody(exchange.cut(.outOfMemory).output)
                 return endEarly()
             }
         case .collect:

@@ -54,6 +54,13 @@ final class OpenConnections: Sendable {
         }
     }
 
+    /// Ends whatever still runs.
+    func abort() {
+        for bound in lists.withLock({ Array($0.values) }) {
+            bound.eventLoop.execute { for handler in bound.value.handlers.values { handler.abort() } }
+        }
+    }
+
     private func list(of eventLoop: any EventLoop) -> List {
         lists.withLock {
             if let bound = $0[ObjectIdentifier(eventLoop)] { return bound.value }
@@ -109,16 +116,19 @@ package final class ProxyServer: Service {
             signal.finish()
         }
 
+        let end = ContinuousClock.now + .nanoseconds(shared.options.drainTimeout.nanoseconds)
         onDraining()
         try? await Task.sleep(for: .nanoseconds(shared.options.drainDelay.nanoseconds))
         try? await listener.close()
         shared.connections.drain()
-        let end = ContinuousClock.now + .nanoseconds(shared.options.drainTimeout.nanoseconds)
         while shared.connections.count > 0, ContinuousClock.now < end {
             try? await Task.sleep(for: .milliseconds(20))
         }
         if shared.connections.count > 0 {
             logger.warning("drain timeout", metadata: ["connections": "\(shared.connections.count)"])
+            shared.connections.abort()
+            // Their last bytes, and a moment for the clients to take them.
+            for _ in 0..<25 where shared.connections.count > 0 { try? await Task.sleep(for: .milliseconds(20)) }
         }
         pools.close()
         try await group.shutdownGracefully()

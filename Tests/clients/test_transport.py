@@ -98,6 +98,12 @@ class OddAnswers(Fixture):
         self.assertIn(self.ask(chat(body)).status, (200, 400, 404))
         self.still_works()
 
+    def test_cut_answers_are_no_unreadable_ones(self):
+        for pieces in ([head_of_stream(), chunk(delta("a")), "close"],
+                       [b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{}", "close"]):
+            self.answers(*pieces)
+            self.assertIn("upstream_closed", self.recorded(self.ask())["reasons"])
+
     def test_switching_protocols(self):
         """The connection must not go back to the pool: the next request on it would wait for ever."""
         self.answers(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nfoo")
@@ -401,6 +407,33 @@ class Reload(Fixture):
         for arguments, code in ((["--bogus"], 2), (["--set", "x"], 2), (["--help"], 0)):
             run = subprocess.run([BIN / "guardd", *arguments], capture_output=True, timeout=20)
             self.assertEqual(run.returncode, code, run.stderr)
+
+
+class Drain(Fixture):
+    config = {"drain": {"delay": "1s", "timeout": "1500ms"}}
+
+    def test_what_outlives_the_drain_is_ended_by_us(self):
+        """`drain.timeout` counts from SIGTERM, as the grace period of a pod does."""
+        self.upstream.script = lambda received: iter(
+            [head_of_stream(), *[piece for _ in range(200) for piece in (chunk(delta("a ")), 0.05)]]
+            if b"stream" in received.body else [10])
+        with Wire(self.guard.port) as stream, Wire(self.guard.port) as waiting, Wire(self.guard.port) as half:
+            stream.send(chat(GOOD[:-1] + b',"stream":true,"max_tokens":2000}'))
+            waiting.send(chat())
+            half.send(chat()[:-5])
+            self.assertTrue(stream.more())
+            self.guard.signal(signal.SIGTERM)
+            started = time.monotonic()
+            answer = stream.answer()
+            error = json.loads(answer.body.split(b"data: ")[-2])["error"]
+            self.assertEqual((error["code"], answer.closed), ("unavailable", False))
+            self.assertEqual([wire.answer().status for wire in (waiting, half)], [503, 503])
+            self.assertEqual(self.guard.process.wait(10), 0)
+            self.assertLess(time.monotonic() - started, 2.4)
+        records = {record["status"]: record for record in self.guard.records()}
+        self.assertEqual(len(self.guard.records()), 3)
+        self.assertEqual((records[200]["reasons"], records[200]["action"]), (["unavailable"], "error"))
+        self.assertIn("unavailable", records[503]["reasons"])
 
 
 class Memory(Fixture):
