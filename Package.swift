@@ -180,6 +180,14 @@ if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardRules")
 targets.append(
     .target(name: "GuardTesting", dependencies: ["GuardCore"], path: "Tests/GuardTesting", swiftSettings: settings))
 
+// `GUARD_BENCHMARKS=1` adds the programs of Benchmarks/; nothing depends on them.
+if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardTokenizers") {
+    targets.append(
+        .executableTarget(
+            name: "tokenizer-benchmark", dependencies: ["GuardCore", "GuardTokenizers"],
+            path: "Benchmarks/tokenizers/Sources", swiftSettings: settings))
+}
+
 let used = Set(modules.filter { wanted.contains($0.name) }.flatMap { $0.external.map(\.package) })
 
 let package = Package(
