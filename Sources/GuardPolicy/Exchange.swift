@@ -105,7 +105,9 @@ package final class Exchange: @unchecked Sendable {
             self.target = target
             record.route = Label(Self.path(of: target))
             record.kind = Label(endpoint.recordKind)
-            guard Self.isJSON(arrival.header("content-type")) else {
+            // Of two types the server might believe the other.
+            let types = arrival.values("content-type")
+            guard types.count == 1, Self.isJSON(types.first) else {
                 return refuseOrPass(
                     APIError(.unguardedRoute, "The content type must be application/json.", status: 415))
             }

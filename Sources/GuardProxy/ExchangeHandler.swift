@@ -130,7 +130,10 @@ final class ExchangeHandler: ChannelInboundHandler {
         self.exchange = exchange
         timer.set(shared.options.bodyTimeout) { [weak self] in self?.bodyTimedOut() }
 
-        let failure = body.start(head: head, limit: shared.options.bodyBytesMax, keepsRaw: exchange.isMonitoring)
+        // RFC 9112 section 3.2: exactly one, or two readers may take the request for two servers' ones.
+        let isAmbiguous = head.version != .http1_0 && head.headers["host"].count != 1
+        let unread = body.start(head: head, limit: shared.options.bodyBytesMax, keepsRaw: exchange.isMonitoring)
+        let failure = isAmbiguous ? .malformedHTTP("host") : unread
         gate = nil
         // Opened in any case: a refusal speaks the language of the endpoint, and the attempt is the tenant's.
         resolve(exchange.open(), of: exchange) { $0.opened($1, failure) }

@@ -172,6 +172,20 @@ class Requests(Fixture):
             wire.send(chat() * 3 + chat(b"{") * 300 + chat())
             self.assertEqual([wire.answer().status for _ in range(304)], [200] * 3 + [400] * 300 + [200])
 
+    def test_heads_that_can_be_read_in_two_ways(self):
+        for data, status in ((chat(GOOD, "Host: other"), 400), (chat().replace(b"Host: g\r\n", b""), 400),
+                             (chat(GOOD, "Content-Type: text/plain"), 415), (chat(GOOD, "Content-Type: application/json"), 415)):
+            answer = self.ask(data)
+            self.assertEqual((answer.status, answer.header("x-should-retry")), (status, "false"))
+        self.assertEqual(self.upstream.received, [])
+        self.assertEqual(self.ask(chat(version="1.0").replace(b"Host: g\r\n", b"")).status, 200)
+
+    def test_identifiers_are_recorded(self):
+        trace = "0af7651916cd43dd8448eb211c80319c"
+        record = self.recorded(self.ask(chat(GOOD, f"traceparent: 00-{trace}-b7ad6b7169203331-01", "X-Request-Id: r-1")))
+        self.assertEqual((record["traceId"], record["requestId"]), (trace, "r-1"))
+        self.assertEqual([v for n, v in self.upstream.received[-1].headers if n == "x-request-id"], ["r-1"])
+
     def test_slow_bodies(self):
         with Wire(self.guard.port) as wire:
             wire.send(chat()[:-5])
