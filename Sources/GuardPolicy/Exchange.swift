@@ -58,6 +58,7 @@ package final class Exchange: @unchecked Sendable {
             kind: "unguarded", mode: snapshot.options.mode, policy: snapshot.policyRecord)
         record.requestId = arrival.header("x-request-id").map { Label($0) }
         record.traceId = arrival.header("traceparent").flatMap(Self.traceID).map { Label($0) }
+        engine.observer.begun()
     }
 
     deinit { finish(.clientGone) }

@@ -73,6 +73,7 @@ final class ExchangeHandler: ChannelInboundHandler {
         timer.cancel()
         commentTimer.cancel()
         shared.connections.remove(self, on: pool.eventLoop)
+        shared.observer.clientConnections(-1)
         if machine.clientClosed() {
             upstream?.abandon()
             finishExchange(.clientGone)
@@ -540,7 +541,9 @@ extension ExchangeHandler: UpstreamDelegate {
         case .unparsable: fault = .unparsable
         }
         switch machine.upstreamFailed(reusedAndSilent: again) {
-        case .retry: connect(fresh: true)
+        case .retry:
+            shared.observer.retried()
+            connect(fresh: true)
         case .refuse: if let exchange { refuse(exchange.refuse(fault)) }
         case .breakAnswer: breakAnswer(fault)
         case .ignore: break

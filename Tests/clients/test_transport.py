@@ -250,6 +250,29 @@ class Requests(Fixture):
         self.assertEqual(kinds[2:4], [(CHAT, "chat")] * 2)
 
 
+class Connections(Fixture):
+    def metric(self, name):
+        return int(next(line.split()[-1] for line in self.guard.metrics().splitlines() if line.startswith(name + " ")))
+
+    def test_metrics(self):
+        self.upstream.script = lambda received: [1, fine()]
+        with Wire(self.guard.port) as wire:
+            wire.send(chat())
+            wait_for("it waits for the server", 2, lambda: self.metric('guard_upstream_connections{state="active"}') == 1)
+            self.assertEqual((self.metric("guard_requests_in_flight"), self.metric("guard_client_connections")), (1, 1))
+            self.assertEqual(wire.answer().status, 200)
+            wait_for("it is kept", 2, lambda: self.metric('guard_upstream_connections{state="idle"}') == 1)
+            self.assertEqual((self.metric('guard_upstream_connections{state="active"}'),
+                              self.metric('guard_upstream_connects_total{result="ok"}')), (0, 1))
+            self.answers("close")
+            wire.send(chat())
+            self.assertEqual(wire.answer().status, 502)
+            self.assertEqual(self.metric("guard_upstream_retries_total"), 1)
+        for name in ("guard_requests_in_flight", "guard_client_connections", 'guard_upstream_connections{state="active"}',
+                     'guard_upstream_connections{state="idle"}'):
+            wait_for(name, 6, lambda: self.metric(name) == 0)
+
+
 class TGI(Fixture):
     api = "tgi"
     config = {"limits": {"bodyBytes": 10_000}}
