@@ -565,7 +565,14 @@ extension ExchangeHandler: UpstreamDelegate {
     }
 
     private func setStreamIdleTimer() {
-        timer.set(shared.options.upstream.streamIdleTimeout) { [weak self] in self?.upstreamTimedOut(.idleTimeout) }
+        timer.set(shared.options.upstream.streamIdleTimeout) { [weak self] in
+            guard let self else { return }
+            guard self.context?.channel.isWritable == false else { return self.upstreamTimedOut(.idleTimeout) }
+            // We did not read, for the client did not: it is the one who has stopped.
+            self.upstream?.abandon()
+            self.finishExchange(.clientGone)
+            self.close()
+        }
     }
 
     /// The guard ends an answer that the model server has not ended: a block, or a limit that it ignores.

@@ -565,6 +565,20 @@ class Backpressure(Fixture):
         self.answers(fine())
         self.still_works()
 
+    def test_a_client_that_never_reads_again(self):
+        """It loses its stream after a while, and the model server is not blamed."""
+        guard = Guard(self.upstream.port, config={"upstream": {
+            "url": f"http://127.0.0.1:{self.upstream.port}", "api": "openai", "model": "mock", "streamIdleTimeout": "1s"}})
+        try:
+            event = chunk(delta("a", pad="x" * 20_000))
+            self.upstream.script = lambda received: iter([head_of_stream(), *[event] * 3000])
+            with Wire(guard.port, receive_buffer=65_536) as wire:
+                wire.send(chat(GOOD[:-1] + b',"max_tokens":3000}'))
+                wait_for("a record", 15, guard.records)
+            self.assertEqual(guard.records()[0]["reasons"], ["client_gone"])
+        finally:
+            guard.stop()
+
     def test_a_server_that_does_not_read(self):
         """Its clients wait, others do not."""
         self.upstream.script = lambda received: [fine()]
