@@ -44,8 +44,14 @@ package final class Engine: Sendable {
 
 /// Hears of every record once, for metrics.
 package protocol EngineObserver: Sendable {
+    /// An exchange has begun; `ended` follows, once.
+    func begun()
     /// - Parameter tenantLabel: bounded, unlike the record's tenant.
     func ended(_ record: DecisionRecord, tenantLabel: String)
+}
+
+extension EngineObserver {
+    package func begun() {}
 }
 
 package struct SilentObserver: EngineObserver {

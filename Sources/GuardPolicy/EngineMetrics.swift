@@ -7,9 +7,17 @@ package import GuardTelemetry
 package final class EngineMetrics: EngineObserver {
     package let metrics: GuardMetrics
 
-    package init(_ metrics: GuardMetrics = GuardMetrics()) { self.metrics = metrics }
+    private let inFlight: Gauge
+
+    package init(_ metrics: GuardMetrics = GuardMetrics()) {
+        self.metrics = metrics
+        inFlight = metrics.requestsInFlight.series()
+    }
+
+    package func begun() { inFlight.add(1) }
 
     package func ended(_ record: DecisionRecord, tenantLabel: String) {
+        inFlight.add(-1)
         let route = record.route.name
         metrics.requests.add(1, route, record.action.rawValue, Self.statusClass(record.status))
         metrics.tenantRequests.add(1, tenantLabel, record.action.rawValue)

@@ -58,12 +58,12 @@ extension Exchange {
         return AnswerStep(output: isMonitoring ? [] : output, ends: true)
     }
 
-    /// There is no memory to hold more of the stream: it ends with an error.
-    package func cutForMemory() -> AnswerStep {
-        record.reasons.append(Label(APIError.Code.unavailable.rawValue))
-        guard let ending = answer.stream?.decoder.errorEnd(APIError(TransportFailure.outOfMemory)) else {
-            return AnswerStep(ends: true)
-        }
+    /// The guard itself cannot go on with the answer (no memory to hold more, shutdown): it ends with an error.
+    package func cut(_ failure: TransportFailure) -> AnswerStep {
+        let error = APIError(failure)
+        record.action = max(record.action, .error)
+        noteWould(.error, reason: error.code.rawValue)
+        guard !isMonitoring, let ending = answer.stream?.decoder.errorEnd(error) else { return AnswerStep(ends: true) }
         return AnswerStep(output: answer.stream?.cut(ending) ?? [], ends: true)
     }
 

@@ -58,6 +58,7 @@ package final class Exchange: @unchecked Sendable {
             kind: "unguarded", mode: snapshot.options.mode, policy: snapshot.policyRecord)
         record.requestId = arrival.header("x-request-id").map { Label($0) }
         record.traceId = arrival.header("traceparent").flatMap(Self.traceID).map { Label($0) }
+        engine.observer.begun()
     }
 
     deinit { finish(.clientGone) }
@@ -105,7 +106,9 @@ package final class Exchange: @unchecked Sendable {
             self.target = target
             record.route = Label(Self.path(of: target))
             record.kind = Label(endpoint.recordKind)
-            guard Self.isJSON(arrival.header("content-type")) else {
+            // Of two types the server might believe the other.
+            let types = arrival.values("content-type")
+            guard types.count == 1, Self.isJSON(types.first) else {
                 return refuseOrPass(
                     APIError(.unguardedRoute, "The content type must be application/json.", status: 415))
             }

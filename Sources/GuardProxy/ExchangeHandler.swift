@@ -73,6 +73,7 @@ final class ExchangeHandler: ChannelInboundHandler {
         timer.cancel()
         commentTimer.cancel()
         shared.connections.remove(self, on: pool.eventLoop)
+        shared.observer.clientConnections(-1)
         if machine.clientClosed() {
             upstream?.abandon()
             finishExchange(.clientGone)
@@ -130,7 +131,10 @@ final class ExchangeHandler: ChannelInboundHandler {
         self.exchange = exchange
         timer.set(shared.options.bodyTimeout) { [weak self] in self?.bodyTimedOut() }
 
-        let failure = body.start(head: head, limit: shared.options.bodyBytesMax, keepsRaw: exchange.isMonitoring)
+        // RFC 9112 section 3.2: exactly one, or two readers may take the request for two servers' ones.
+        let isAmbiguous = head.version != .http1_0 && head.headers["host"].count != 1
+        let unread = body.start(head: head, limit: shared.options.bodyBytesMax, keepsRaw: exchange.isMonitoring)
+        let failure = isAmbiguous ? .malformedHTTP("host") : unread
         gate = nil
         // Opened in any case: a refusal speaks the language of the endpoint, and the attempt is the tenant's.
         resolve(exchange.open(), of: exchange) { $0.opened($1, failure) }
@@ -396,6 +400,30 @@ final class ExchangeHandler: ChannelInboundHandler {
     }
 }
 
+// MARK: - end of the process
+
+extension ExchangeHandler {
+    /// Called on the event loop when `drain.timeout` has passed: what still runs is ended as the API ends errors.
+    func abort() {
+        guard let exchange, !isLent else { return close() }
+        upstream?.abandon()
+        switch machine.state {
+        case .collecting, .judging, .awaiting: refuse(exchange.refuse(.draining), closing: true)
+        case .answering where !answer.headWritten: answerInstead(exchange.refuse(.draining))
+        case .answering:
+            let ending = exchange.cut(.draining).output
+            if answer.plan == .inspect {
+                writeBody(ending)
+                return endAnswer()
+            }
+            // Cut, so that nobody takes it for whole.
+            finishExchange(.complete)
+            close()
+        case .idle, .lingering, .closed: close()
+        }
+    }
+}
+
 // MARK: - upstream events
 
 extension ExchangeHandler: UpstreamDelegate {
@@ -452,7 +480,7 @@ extension ExchangeHandler: UpstreamDelegate {
             writeBody(step.output)
             if step.ends { return endEarly() }
             guard answer.hold(exchange.heldBytes, memory: shared.memory) else {
-                writeBody(exchange.cutForMemory().output)
+                writeBody(exchange.cut(.outOfMemory).output)
                 return endEarly()
             }
         case .collect:
@@ -513,7 +541,9 @@ extension ExchangeHandler: UpstreamDelegate {
         case .unparsable: fault = .unparsable
         }
         switch machine.upstreamFailed(reusedAndSilent: again) {
-        case .retry: connect(fresh: true)
+        case .retry:
+            shared.observer.retried()
+            connect(fresh: true)
         case .refuse: if let exchange { refuse(exchange.refuse(fault)) }
         case .breakAnswer: breakAnswer(fault)
         case .ignore: break
@@ -535,7 +565,14 @@ extension ExchangeHandler: UpstreamDelegate {
     }
 
     private func setStreamIdleTimer() {
-        timer.set(shared.options.upstream.streamIdleTimeout) { [weak self] in self?.upstreamTimedOut(.idleTimeout) }
+        timer.set(shared.options.upstream.streamIdleTimeout) { [weak self] in
+            guard let self else { return }
+            guard self.context?.channel.isWritable == false else { return self.upstreamTimedOut(.idleTimeout) }
+            // We did not read, for the client did not: it is the one who has stopped.
+            self.upstream?.abandon()
+            self.finishExchange(.clientGone)
+            self.close()
+        }
     }
 
     /// The guard ends an answer that the model server has not ended: a block, or a limit that it ignores.

@@ -60,6 +60,7 @@ final class Daemon: Sendable {
         services.append(
             ProxyServer(
                 options: ProxyOptions(configuration), memory: memory, logger: logger,
+                observer: ProxyMetrics(metrics.metrics),
                 makeExchange: { engine.makeExchange($0) },
                 onBound: { [self] address in
                     isReady.store(true, ordering: .releasing)

@@ -98,6 +98,12 @@ class OddAnswers(Fixture):
         self.assertIn(self.ask(chat(body)).status, (200, 400, 404))
         self.still_works()
 
+    def test_cut_answers_are_no_unreadable_ones(self):
+        for pieces in ([head_of_stream(), chunk(delta("a")), "close"],
+                       [b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{}", "close"]):
+            self.answers(*pieces)
+            self.assertIn("upstream_closed", self.recorded(self.ask())["reasons"])
+
     def test_switching_protocols(self):
         """The connection must not go back to the pool: the next request on it would wait for ever."""
         self.answers(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nfoo")
@@ -166,6 +172,20 @@ class Requests(Fixture):
             wire.send(chat() * 3 + chat(b"{") * 300 + chat())
             self.assertEqual([wire.answer().status for _ in range(304)], [200] * 3 + [400] * 300 + [200])
 
+    def test_heads_that_can_be_read_in_two_ways(self):
+        for data, status in ((chat(GOOD, "Host: other"), 400), (chat().replace(b"Host: g\r\n", b""), 400),
+                             (chat(GOOD, "Content-Type: text/plain"), 415), (chat(GOOD, "Content-Type: application/json"), 415)):
+            answer = self.ask(data)
+            self.assertEqual((answer.status, answer.header("x-should-retry")), (status, "false"))
+        self.assertEqual(self.upstream.received, [])
+        self.assertEqual(self.ask(chat(version="1.0").replace(b"Host: g\r\n", b"")).status, 200)
+
+    def test_identifiers_are_recorded(self):
+        trace = "0af7651916cd43dd8448eb211c80319c"
+        record = self.recorded(self.ask(chat(GOOD, f"traceparent: 00-{trace}-b7ad6b7169203331-01", "X-Request-Id: r-1")))
+        self.assertEqual((record["traceId"], record["requestId"]), (trace, "r-1"))
+        self.assertEqual([v for n, v in self.upstream.received[-1].headers if n == "x-request-id"], ["r-1"])
+
     def test_slow_bodies(self):
         with Wire(self.guard.port) as wire:
             wire.send(chat()[:-5])
@@ -228,6 +248,29 @@ class Requests(Fixture):
         self.assertEqual([r["status"] for r in self.guard.records()[before:]], [404, 405, 415, 413, 400, 0])
         kinds = [(r["route"], r["kind"]) for r in self.guard.records()[before:]]
         self.assertEqual(kinds[2:4], [(CHAT, "chat")] * 2)
+
+
+class Connections(Fixture):
+    def metric(self, name):
+        return int(next(line.split()[-1] for line in self.guard.metrics().splitlines() if line.startswith(name + " ")))
+
+    def test_metrics(self):
+        self.upstream.script = lambda received: [1, fine()]
+        with Wire(self.guard.port) as wire:
+            wire.send(chat())
+            wait_for("it waits for the server", 2, lambda: self.metric('guard_upstream_connections{state="active"}') == 1)
+            self.assertEqual((self.metric("guard_requests_in_flight"), self.metric("guard_client_connections")), (1, 1))
+            self.assertEqual(wire.answer().status, 200)
+            wait_for("it is kept", 2, lambda: self.metric('guard_upstream_connections{state="idle"}') == 1)
+            self.assertEqual((self.metric('guard_upstream_connections{state="active"}'),
+                              self.metric('guard_upstream_connects_total{result="ok"}')), (0, 1))
+            self.answers("close")
+            wire.send(chat())
+            self.assertEqual(wire.answer().status, 502)
+            self.assertEqual(self.metric("guard_upstream_retries_total"), 1)
+        for name in ("guard_requests_in_flight", "guard_client_connections", 'guard_upstream_connections{state="active"}',
+                     'guard_upstream_connections{state="idle"}'):
+            wait_for(name, 6, lambda: self.metric(name) == 0)
 
 
 class TGI(Fixture):
@@ -403,6 +446,33 @@ class Reload(Fixture):
             self.assertEqual(run.returncode, code, run.stderr)
 
 
+class Drain(Fixture):
+    config = {"drain": {"delay": "1s", "timeout": "1500ms"}}
+
+    def test_what_outlives_the_drain_is_ended_by_us(self):
+        """`drain.timeout` counts from SIGTERM, as the grace period of a pod does."""
+        self.upstream.script = lambda received: iter(
+            [head_of_stream(), *[piece for _ in range(200) for piece in (chunk(delta("a ")), 0.05)]]
+            if b"stream" in received.body else [10])
+        with Wire(self.guard.port) as stream, Wire(self.guard.port) as waiting, Wire(self.guard.port) as half:
+            stream.send(chat(GOOD[:-1] + b',"stream":true,"max_tokens":2000}'))
+            waiting.send(chat())
+            half.send(chat()[:-5])
+            self.assertTrue(stream.more())
+            self.guard.signal(signal.SIGTERM)
+            started = time.monotonic()
+            answer = stream.answer()
+            error = json.loads(answer.body.split(b"data: ")[-2])["error"]
+            self.assertEqual((error["code"], answer.closed), ("unavailable", False))
+            self.assertEqual([wire.answer().status for wire in (waiting, half)], [503, 503])
+            self.assertEqual(self.guard.process.wait(10), 0)
+            self.assertLess(time.monotonic() - started, 2.4)
+        records = {record["status"]: record for record in self.guard.records()}
+        self.assertEqual(len(self.guard.records()), 3)
+        self.assertEqual((records[200]["reasons"], records[200]["action"]), (["unavailable"], "error"))
+        self.assertIn("unavailable", records[503]["reasons"])
+
+
 class Memory(Fixture):
     config = {"limits": {"bufferedBytes": 200_000, "bodyBytes": 150_000}, "unknownModel": "estimate", "models": []}
 
@@ -494,6 +564,20 @@ class Backpressure(Fixture):
             self.assertGreater(sum(sent), count)
         self.answers(fine())
         self.still_works()
+
+    def test_a_client_that_never_reads_again(self):
+        """It loses its stream after a while, and the model server is not blamed."""
+        guard = Guard(self.upstream.port, config={"upstream": {
+            "url": f"http://127.0.0.1:{self.upstream.port}", "api": "openai", "model": "mock", "streamIdleTimeout": "1s"}})
+        try:
+            event = chunk(delta("a", pad="x" * 20_000))
+            self.upstream.script = lambda received: iter([head_of_stream(), *[event] * 3000])
+            with Wire(guard.port, receive_buffer=65_536) as wire:
+                wire.send(chat(GOOD[:-1] + b',"max_tokens":3000}'))
+                wait_for("a record", 15, guard.records)
+            self.assertEqual(guard.records()[0]["reasons"], ["client_gone"])
+        finally:
+            guard.stop()
 
     def test_a_server_that_does_not_read(self):
         """Its clients wait, others do not."""
