@@ -165,8 +165,28 @@ for module in modules where wanted.contains(module.name) {
                 + module.testExternal.map { .product(name: $0.product, package: $0.package) },
             swiftSettings: settings))
 }
+if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardLLMSchema") {
+    targets.append(
+        .executableTarget(
+            name: "events-benchmark", dependencies: ["GuardLLMSchema"], path: "Benchmarks/events/Sources",
+            swiftSettings: settings))
+}
+if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardRules") {
+    targets.append(
+        .executableTarget(
+            name: "rules-benchmark", dependencies: ["GuardCore", "GuardMatching", "GuardRules"],
+            path: "Benchmarks/rules/Sources", swiftSettings: settings))
+}
 targets.append(
     .target(name: "GuardTesting", dependencies: ["GuardCore"], path: "Tests/GuardTesting", swiftSettings: settings))
+
+// `GUARD_BENCHMARKS=1` adds the programs of Benchmarks/; nothing depends on them.
+if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardTokenizers") {
+    targets.append(
+        .executableTarget(
+            name: "tokenizer-benchmark", dependencies: ["GuardCore", "GuardTokenizers"],
+            path: "Benchmarks/tokenizers/Sources", swiftSettings: settings))
+}
 
 let used = Set(modules.filter { wanted.contains($0.name) }.flatMap { $0.external.map(\.package) })
 

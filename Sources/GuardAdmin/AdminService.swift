@@ -80,7 +80,8 @@ package struct AdminService: Service {
         let bodyBytesMax = options.bodyBytesMax
         router.post(path) { request, _ -> Response in
             guard MediaType.isJSON(request.headers[.contentType]) else {
-                return .problem(.unsupportedMediaType, code: "unsupported_media_type", "content-type must be application/json")
+                return .problem(
+                    .unsupportedMediaType, code: "unsupported_media_type", "content-type must be application/json")
             }
             let buffer: ByteBuffer
             do {
@@ -114,7 +115,8 @@ struct AdminGate: RouterMiddleware {
         next: @concurrent (Request, AdminContext) async throws -> Response
     ) async throws -> Response {
         guard HostName.isAllowed(request.head.authority, names: options.hostNames) else {
-            return .problem(.misdirectedRequest, code: "host_not_allowed", "the Host header must be an address or localhost")
+            return .problem(
+                .misdirectedRequest, code: "host_not_allowed", "the Host header must be an address or localhost")
         }
         if let token = options.token {
             let given = request.headers[.authorization].map { Array($0.utf8) } ?? []

@@ -86,6 +86,8 @@ package final class SnapshotBuilder: Sendable {
         do {
             let tokenizer = try Tokenizer.load(path: path)
             let model = LoadedModel(tokenizer: tokenizer, templates: try Self.templates(beside: path))
+            // Tables that are made at first use are made now, not in the first request.
+            _ = tokenizer.count(Array("Hello, world".utf8), specials: .parse, addSpecialTokens: true)
             kept[identity] = model
             entry.use(model.tokenizer, model.templates)
         } catch let error as Diagnostic {

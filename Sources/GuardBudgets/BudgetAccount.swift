@@ -7,8 +7,8 @@ package struct BudgetDecision: Sendable {
     package var refusal: BudgetRefusal?
     /// What budgets in monitor mode would have refused at this step.
     package var wouldRefuse: [BudgetRefusal]
-    /// All windows that apply, for the `x-ratelimit-*` headers.
-    package var status: BudgetStatus
+    /// All windows that apply, for the `x-ratelimit-*` headers; made when asked for, as they are by then.
+    package var status: BudgetStatus { account.status }
 }
 
 /// What one request holds of its budgets, from its first step to its end:
@@ -266,8 +266,13 @@ package final class BudgetAccount: Sendable {
     private func decision(
         _ refusal: BudgetRefusal? = nil, _ would: [BudgetRefusal] = [], now: UTCTime? = nil
     ) -> BudgetDecision {
-        let status: BudgetStatus = state.withLock { state in
-            if let now { state.now = now }
+        if let now { state.withLock { $0.now = now } }
+        return BudgetDecision(account: self, refusal: refusal, wouldRefuse: would)
+    }
+
+    /// The windows of all budgets that apply, after the last thing that was charged.
+    package var status: BudgetStatus {
+        state.withLock { state in
             var status = BudgetStatus(now: state.now)
             for entry in state.entries {
                 for (window, ledger) in zip(entry.hold.claim.windows, entry.state.windows) {
@@ -276,7 +281,6 @@ package final class BudgetAccount: Sendable {
             }
             return status
         }
-        return BudgetDecision(account: self, refusal: refusal, wouldRefuse: would, status: status)
     }
 
     private static func status(

@@ -66,7 +66,9 @@ package struct CheckCommand: AsyncParsableCommand {
     private static func text(_ report: JSONNode) -> String {
         let id = report["id"].map { String(decoding: $0.rawBytes, as: UTF8.self) + ": " } ?? ""
         let findings = report["findings"].map { list in
-            list.elements.map { " \($0["rule"]?.string ?? "") \($0["start"]?.integer ?? 0)..<\($0["end"]?.integer ?? 0)" }
+            list.elements.map {
+                " \($0["rule"]?.string ?? "") \($0["start"]?.integer ?? 0)..<\($0["end"]?.integer ?? 0)"
+            }
         }
         return id + (report["action"]?.string ?? "") + (findings ?? []).joined(separator: ",")
     }

@@ -9,6 +9,11 @@ package struct Label: Hashable, Sendable, ExpressibleByStringLiteral, CustomStri
 
     /// White space and control characters become `_`; what is longer than `bytesMax` is cut at a scalar and ends in `…`.
     package init(_ text: some StringProtocol) {
+        // Nearly all labels are short and plain already.
+        if text.utf8.count <= Self.bytesMax, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
+            name = String(text)
+            return
+        }
         var name = ""
         var bytes = 0
         for scalar in text.unicodeScalars {

@@ -4,6 +4,8 @@ private import Glibc
 protocol RecordOutput: AnyObject, Sendable {
     /// Writes the whole line, or throws; what was written of a line that failed must not stay.
     func write(_ line: [UInt8]) throws(OutputError)
+    /// How many bytes of several records one write may hold: 0 where a write that throws may leave something behind.
+    var groupBytesMax: Int { get }
     func reopen()
     /// The last bytes that stand there, to continue a chain.
     func tail() -> [UInt8]
@@ -20,6 +22,8 @@ final class StandardOutput: RecordOutput {
     private let descriptor: Int32
 
     init(descriptor: Int32 = STDOUT_FILENO) { self.descriptor = descriptor }
+
+    let groupBytesMax = 0
 
     func write(_ line: [UInt8]) throws(OutputError) {
         _ = try writeAll(line, to: descriptor)
@@ -65,6 +69,9 @@ final class FileOutput: RecordOutput, @unchecked Sendable {
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Half of the room before the next rotation: the chain makes lines longer than their records.
+    var groupBytesMax: Int { min(65_536, rotateBytes.map { max(0, $0 - size) / 2 } ?? .max) }
 
     func open() throws(OutputError) {
         guard descriptor < 0 else { return }

@@ -25,8 +25,9 @@ final class RecordSink: Sendable {
     private let onEvent: @Sendable (DecisionLog.Event) -> Void
     private let state = Mutex(State())
     private let full = Atomic<Bool>(false)
-    /// Wakes the thread: posted once for every change that it must see.
     private let wake = Semaphore()
+    /// The thread has been told that there is something new and has not looked yet.
+    private let isTold = Atomic<Bool>(false)
 
     init(
         name: Label, writer: Label, configuration: DecisionLog.SinkConfiguration, output: any RecordOutput,
@@ -64,7 +65,7 @@ final class RecordSink: Sendable {
             return false
         }
         if isDropped { onEvent(.dropped(sink: name, records: 1)) }
-        wake.post()
+        tell()
     }
 
     private func updateFull(_ state: State) {
@@ -75,7 +76,7 @@ final class RecordSink: Sendable {
 
     func reopen() {
         state.withLock { $0.wantsReopen = true }
-        wake.post()
+        tell()
     }
 
     func close(deadline: ContinuousClock.Instant) {
@@ -83,7 +84,12 @@ final class RecordSink: Sendable {
             $0.isClosing = true
             $0.deadline = deadline
         }
-        wake.post()
+        tell()
+    }
+
+    /// Wakes the thread, once for all that comes until it looks: a wake-up costs the event loop more than a record.
+    private func tell() {
+        if !isTold.exchange(true, ordering: .acquiringAndReleasing) { wake.post() }
     }
 
     /// Records that could not be written, once the thread is done; `nil` before.
@@ -115,14 +121,19 @@ final class RecordSink: Sendable {
             }
             if wantsReopen { output.reopen() }
             var lost = 0
-            for (index, record) in batch.enumerated() {
-                if !write(record, &chain) { lost += 1 }
+            var next = 0
+            while next < batch.count {
+                let group = batch[next..<groupEnd(batch, from: next)]
+                if !writeAtOnce(group, &chain) {
+                    for record in group where !write(record, &chain) { lost += 1 }
+                }
+                next = group.endIndex
                 state.withLock { state in
-                    state.queueBytes -= record.count
+                    state.queueBytes -= group.reduce(0) { $0 + $1.count }
                     updateFull(state)
                 }
                 if let limit = state.withLock({ $0.deadline }), ContinuousClock.now > limit {
-                    lost += batch.count - index - 1
+                    lost += batch.count - next
                     break
                 }
             }
@@ -146,7 +157,37 @@ final class RecordSink: Sendable {
                 if isEnd { return }
             } else {
                 wake.wait()
+                // Lets a busy process gather records, so that the thread is woken a thousand times a second at most.
+                if !state.withLock({ $0.isClosing }) { usleep(1000) }
+                isTold.store(false, ordering: .releasing)
             }
+        }
+    }
+
+    /// Where a group of records that begins at `start` ends: as many as one write may well hold.
+    private func groupEnd(_ batch: [[UInt8]], from start: Int) -> Int {
+        let bytesMax = output.groupBytesMax
+        var bytes = 0
+        var end = start
+        while end < batch.count, end == start || bytes + batch[end].count <= bytesMax {
+            bytes += batch[end].count
+            end += 1
+        }
+        return end
+    }
+
+    /// One write for several records. `false`: none of them stands, each has to be written by itself.
+    private func writeAtOnce(_ group: ArraySlice<[UInt8]>, _ chain: inout RecordChain) -> Bool {
+        guard group.count > 1 else { return false }
+        var next = chain
+        var lines: [UInt8] = []
+        for record in group { lines += next.line(of: record) }
+        do throws(OutputError) {
+            try output.write(lines)
+            chain = next
+            return true
+        } catch {
+            return false
         }
     }
 

@@ -71,8 +71,9 @@ package struct APIError: Sendable, Hashable {
 
 extension APIError {
     /// The answer in the words of an API; `nil`: an endpoint that nobody knows gets OpenAI's, which most clients read.
-    package func response(_ endpoint: Endpoint?) -> Response {
-        let shape = endpoint?.shape ?? .openAI
+    package func response(_ endpoint: Endpoint?) -> Response { response(endpoint?.shape ?? .openAI) }
+
+    package func response(_ shape: APIShape) -> Response {
         var headers = [Response.HeaderPair(name: "content-type", value: "application/json")]
         if let seconds = retryAfterSeconds {
             headers.append(Response.HeaderPair(name: "retry-after", value: String(max(seconds, 0))))

@@ -38,6 +38,17 @@ package struct ByteSet: Sendable, Hashable {
         )
     }
 
+    package func union(_ other: ByteSet) -> ByteSet {
+        var set = self
+        set.formUnion(other)
+        return set
+    }
+
+    package init(_ bytes: some Sequence<UInt8>) {
+        self.init()
+        for byte in bytes { insert(byte) }
+    }
+
     package var count: Int {
         words.0.nonzeroBitCount + words.1.nonzeroBitCount + words.2.nonzeroBitCount + words.3.nonzeroBitCount
     }
@@ -47,6 +58,18 @@ package struct ByteSet: Sendable, Hashable {
     package func firstIndex(in bytes: Span<UInt8>, from: Int) -> Int? {
         var index = from
         while index < bytes.count {
+            if contains(bytes[index]) { return index }
+            index += 1
+        }
+        return nil
+    }
+
+    /// As above, before `to`, which is within `bytes`.
+    @inlinable
+    package func firstIndex(in bytes: Span<UInt8>, from: Int, to: Int) -> Int? {
+        if self == .all { return from < to ? from : nil }
+        var index = from
+        while index < to {
             if contains(bytes[index]) { return index }
             index += 1
         }

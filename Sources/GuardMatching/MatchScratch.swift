@@ -46,6 +46,12 @@ package struct MatchScratch: ~Copyable {
     /// All groups of the last match.
     package var captures: [ByteRange?] { (0..<captureTop).map { capture($0) } }
 
+    /// The count of `interpreterFallbacks`, which begins anew.
+    package mutating func takeInterpreterFallbacks() -> Int {
+        defer { interpreterFallbacks = 0 }
+        return interpreterFallbacks
+    }
+
     mutating func reserve(pairs wanted: Int) {
         guard wanted > pairs, let larger = pcre2_match_data_create_8(UInt32(clamping: wanted), nil) else { return }
         pcre2_match_data_free_8(data)

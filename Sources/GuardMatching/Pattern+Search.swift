@@ -12,17 +12,21 @@ extension Pattern {
     /// do not count: where the pattern could match nothing, its longer ways to match are tried, then later starts.
     ///
     /// A validated pattern without a validator takes every candidate.
+    ///
+    /// - Parameter through: the last byte at which a match may begin; what the match inspects and how far it goes is not
+    ///   bounded by it. For complete text only.
     package func firstMatch(
-        in subject: Span<UInt8>, from: Int = 0, mode: MatchMode = .complete, scratch: inout MatchScratch
+        in subject: Span<UInt8>, from: Int = 0, through: Int? = nil, mode: MatchMode = .complete,
+        scratch: inout MatchScratch
     ) -> MatchOutcome {
-        guard isValidated else { return search(subject, from, mode, &scratch) }
-        return firstMatch(in: subject, from: from, mode: mode, scratch: &scratch) { _ in true }
+        guard isValidated else { return search(subject, from, through, mode, &scratch) }
+        return firstMatch(in: subject, from: from, through: through, mode: mode, scratch: &scratch) { _ in true }
     }
 
     /// As above. `validate` is asked at the end of every candidate whether it is a match; the answer must depend on
     /// the candidate's bytes only, since a candidate may be offered more than once. Only of use with `isValidated`.
     package func firstMatch(
-        in subject: Span<UInt8>, from: Int, mode: MatchMode, scratch: inout MatchScratch,
+        in subject: Span<UInt8>, from: Int, through: Int? = nil, mode: MatchMode, scratch: inout MatchScratch,
         validate: (Captures) -> Bool
     ) -> MatchOutcome {
         withoutActuallyEscaping(validate) { validate in
@@ -30,7 +34,7 @@ extension Pattern {
             return withUnsafeMutablePointer(to: &callout) { pointer in
                 pcre2_set_callout_8(scratch.context, calloutFunction, pointer)
                 defer { pcre2_set_callout_8(scratch.context, nil, nil) }
-                return search(subject, from, mode, &scratch)
+                return search(subject, from, through, mode, &scratch)
             }
         }
     }
@@ -38,10 +42,11 @@ extension Pattern {
     /// A partial match at a byte that begins no match is none, in every engine and with every optimisation: so a
     /// stream that skips ahead to the next start byte sees what a search of the whole text sees.
     private func search(
-        _ subject: Span<UInt8>, _ from: Int, _ mode: MatchMode, _ scratch: inout MatchScratch
+        _ subject: Span<UInt8>, _ from: Int, _ through: Int?, _ mode: MatchMode, _ scratch: inout MatchScratch
     ) -> MatchOutcome {
         guard from >= 0, from <= subject.count else { return .none }
         var from = from
+        let through = mode == .complete ? through : nil
         // The engine's search for line starts never stops between CR and LF, unless it begins there.
         if isLineSearched, from > 0, from < subject.count, subject[from] == 0x0A, subject[from - 1] == 0x0D {
             from += 1
@@ -51,6 +56,12 @@ extension Pattern {
             guard let start = startBytes.firstIndex(in: subject, from: from) else { return .none }
             from = start
         }
+        if let through {
+            guard from <= through else { return .none }
+            // `-1` is PCRE2_UNSET: no limit.
+            pcre2_set_offset_limit_8(scratch.context, through)
+        }
+        defer { if through != nil { pcre2_set_offset_limit_8(scratch.context, -1) } }
         while true {
             let outcome = run(subject, from, mode, &scratch)
             guard case .partial(let start) = outcome else { return outcome }

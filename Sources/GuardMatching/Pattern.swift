@@ -133,7 +133,8 @@ package final class Pattern: @unchecked Sendable {
         // By default a multiline `^` looks whether it stands at the very end of the subject and fails there without
         // reporting a partial match: `(?m)foo\n^bar` would let `foo` go. ALT_CIRCUMFLEX takes the look away: `^` holds
         // behind every newline, the last one too.
-        var flags = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_ALT_CIRCUMFLEX | extra
+        var flags =
+            PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_ALT_CIRCUMFLEX | PCRE2_USE_OFFSET_LIMIT | extra
         if options.caseless { flags |= PCRE2_CASELESS }
         if options.multiline { flags |= PCRE2_MULTILINE }
         if options.dotMatchesNewline { flags |= PCRE2_DOTALL }

@@ -5,7 +5,8 @@ import GuardStreaming
 /// What is known of the answer while it comes.
 struct AnswerState {
     var status = 0
-    var plan: AnswerPlan = .pass
+    /// Monitor mode: the whole answer so far. `nil` once it is too large to be judged.
+    var observed: [UInt8]? = []
     /// Set while a stream is inspected.
     var stream: StreamInspector?
     /// The client did not ask for the usage that we asked for: the frame that carries nothing else is kept from it.

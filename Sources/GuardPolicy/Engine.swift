@@ -12,13 +12,17 @@ package final class Engine: Sendable {
     package let observer: any EngineObserver
     let ids = ULIDGenerator()
     package let scratch = ScratchPool()
+    /// Nil: every text is judged anew.
+    package let verdicts: VerdictCache?
     private let current: Mutex<PolicySnapshot>
     private let draining = Atomic<Bool>(false)
 
     package init(
         snapshot: PolicySnapshot, store: any BudgetStore = MemoryBudgetStore(), log: DecisionLog? = nil,
-        tenants: TenantResolver = TenantResolver(sources: []), observer: any EngineObserver = SilentObserver()
+        tenants: TenantResolver = TenantResolver(sources: []), observer: any EngineObserver = SilentObserver(),
+        verdicts: VerdictCache? = VerdictCache()
     ) {
+        self.verdicts = verdicts
         self.store = store
         self.log = log
         self.tenants = Mutex(tenants)
@@ -40,8 +44,14 @@ package final class Engine: Sendable {
 
 /// Hears of every record once, for metrics.
 package protocol EngineObserver: Sendable {
+    /// An exchange has begun; `ended` follows, once.
+    func begun()
     /// - Parameter tenantLabel: bounded, unlike the record's tenant.
     func ended(_ record: DecisionRecord, tenantLabel: String)
+}
+
+extension EngineObserver {
+    package func begun() {}
 }
 
 package struct SilentObserver: EngineObserver {

@@ -1,14 +1,23 @@
 import GuardCore
 package import GuardDecisionLog
+import GuardRules
 package import GuardTelemetry
 
 /// Counts every record once: what the log says, in numbers (the table is `docs/metrics.md`).
 package final class EngineMetrics: EngineObserver {
     package let metrics: GuardMetrics
 
-    package init(_ metrics: GuardMetrics = GuardMetrics()) { self.metrics = metrics }
+    private let inFlight: Gauge
+
+    package init(_ metrics: GuardMetrics = GuardMetrics()) {
+        self.metrics = metrics
+        inFlight = metrics.requestsInFlight.series()
+    }
+
+    package func begun() { inFlight.add(1) }
 
     package func ended(_ record: DecisionRecord, tenantLabel: String) {
+        inFlight.add(-1)
         let route = record.route.name
         metrics.requests.add(1, route, record.action.rawValue, Self.statusClass(record.status))
         metrics.tenantRequests.add(1, tenantLabel, record.action.rawValue)
@@ -96,6 +105,16 @@ package final class EngineMetrics: EngineObserver {
         switch event {
         case .dropped(let sink, let records): metrics.recordsDropped.add(UInt64(max(0, records)), sink.name)
         case .writeFailed(let sink, _): metrics.recordWriteErrors.add(1, sink.name)
+        }
+    }
+
+    /// What the rules cost since the last call, into the counters.
+    package func collect(_ engine: Engine) {
+        let fallbacks = engine.scratch.takeInterpreterFallbacks()
+        if fallbacks > 0 { metrics.jitFallbacks.add(UInt64(fallbacks)) }
+        let bundle = engine.snapshot.bundle
+        for (rule, spent) in zip(bundle.rules, bundle.timeAccount.take()) where spent > 0 {
+            metrics.ruleNanoseconds.add(spent, rule.id.name)
         }
     }
 

@@ -14,13 +14,20 @@ extension Exchange {
         answer.status = status
         answer.firstByteNanoseconds = monotonicNanoseconds()
         record.status = status
-        guard let endpoint, view != nil || !isMonitoring else { return .pass }
+        guard let endpoint else { return .pass }
         let type = contentType?.split(separator: ";").first.map { $0.lowercased().filter { $0 != " " } }
         // What the answer says it is counts, not what was asked for (DESIGN section 4).
-        answer.plan = type == "text/event-stream" ? .inspect : .collect
+        let isStream = type == "text/event-stream"
         answer.inputRulesMicroseconds = record.latency.guardMicroseconds.rules ?? 0
-        if answer.plan == .inspect { answer.stream = makeInspector(endpoint) }
-        return answer.plan
+        if isStream { answer.stream = makeInspector(endpoint) }
+        return isMonitoring ? .observe : isStream ? .inspect : .collect
+    }
+
+    /// Monitor mode: the answer passes, and from here on nobody reads it.
+    package func answerUnread(_ why: String) {
+        answer.observed = nil
+        skip(.output, kind: "answer", why: why)
+        if snapshot.options.failure == .closed { noteWould(.error, reason: "unparsable_answer") }
     }
 
     /// Judges an answer that came whole. What is returned replaces it.
@@ -46,6 +53,10 @@ extension Exchange {
     /// An answer that is no JSON. An error's plain words are read as one text; anything else cannot be read.
     private func unreadable(_ body: [UInt8]) -> GuardResponse {
         let unchanged = GuardResponse(status: answer.status, body: body)
+        // Nothing is there to be read, as these statuses say.
+        if body.isEmpty, answer.status == 204 || answer.status == 205 || (300..<400).contains(answer.status) {
+            return unchanged
+        }
         let text = String(decoding: body, as: UTF8.self)
         if answer.status >= 400, Array(text.utf8) == body {
             let segment = TextSegment(role: .extension, kind: "error", text: body, pieces: [], pointer: "")
@@ -82,8 +93,26 @@ extension Exchange {
             }
             return refuse(output: [RuleID("scan_incomplete")])
         }
-        guard !isMonitoring, !verdict.masks.isEmpty else { return nil }
-        return masked(view, verdict.masks)
+        guard !isMonitoring else { return nil }
+        let masks = restoring(channels, verdict.masks)
+        return masks.isEmpty ? nil : masked(view, masks)
+    }
+
+    /// The masks, and the edits that put the texts of placeholders back.
+    private func restoring(
+        _ channels: [TextSegment], _ masks: [(segment: Int, edit: TextEdit)]
+    ) -> [(segment: Int, edit: TextEdit)] {
+        if placeholders.isEmpty { return masks }
+        return engine.scratch.with { scratch in
+            channels.indices.flatMap { index in
+                // The text of a tool call is JSON.
+                let isJSON = channels[index].role == .toolCall
+                let restored = placeholders.edits(
+                    in: channels[index].text, escape: { isJSON ? JSONEscape.escaped($0) : $0 }, scratch: &scratch.match)
+                let edits = masks.filter { $0.segment == index }.map(\.edit)
+                return PlaceholderTable.union(edits + restored).map { (segment: index, edit: $0) }
+            }
+        }
     }
 
     private func masked(_ view: AnswerView, _ masks: [(segment: Int, edit: TextEdit)]) -> GuardResponse {
@@ -98,7 +127,7 @@ extension Exchange {
         for (segment, edit) in masks {
             record.edits.append(
                 .init(
-                    rule: edit.rules.first.map { snapshot.bundle.rules[$0].id }, phase: .output, kind: "mask",
+                    rule: edit.rules.first.map { snapshot.bundle.rules[$0].id }, phase: .output, kind: edit.rules.isEmpty ? "restore" : "mask",
                     segment: segment, range: edit.range, replacementBytes: edit.replacement.count))
         }
         for name in dropped.sorted() { record.edits.append(.init(phase: .output, kind: Label("dropped_\(name)"))) }
@@ -110,7 +139,8 @@ extension Exchange {
             phase: .output, model: modelName, tenant: tenant.id, route: record.route.name)
         let verdict = engine.scratch.with { scratch in
             snapshot.bundle.judge(
-                segments, phase: .output, mode: snapshot.rulesMode, selection: selection, scratch: &scratch)
+                segments, phase: .output, mode: snapshot.rulesMode, selection: selection, cache: engine.verdicts,
+                tenant: tenant.id, scratch: &scratch)
         }
         record.findings += verdict.findings
         record.scan.segments += segments.count

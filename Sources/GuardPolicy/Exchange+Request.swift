@@ -190,12 +190,14 @@ extension Exchange {
         let segments = view.segments + decodedPrompts(view)
         var verdict = engine.scratch.with { scratch in
             snapshot.bundle.judge(
-                segments, phase: .input, mode: snapshot.rulesMode, selection: selection, scratch: &scratch)
+                segments, phase: .input, mode: snapshot.rulesMode, selection: selection, cache: engine.verdicts,
+                tenant: tenant.id, scratch: &scratch)
         }
         // A mask of decoded token ids has no place in the body: it acts as a block.
         for mask in verdict.masks where mask.segment >= view.segments.count {
             verdict.blocking += mask.edit.rules.map { snapshot.bundle.rules[$0].id }
         }
+        placeholders = verdict.placeholders
         record.latency.guardMicroseconds.rules = microseconds(since: begin)
         record.findings += verdict.findings
         record.scan.segments += segments.count
@@ -269,7 +271,15 @@ extension Exchange {
     private func forward(_ body: [UInt8]) -> Admission {
         wasForwarded = true
         answer.forwardedNanoseconds = monotonicNanoseconds()
-        return .forward(target: target.isEmpty ? arrival.target : target, body: body)
+        return .forward(target: target.isEmpty || isMonitoring ? arrival.target : target, body: body)
+    }
+
+    /// Monitor mode: a body that nobody can decode goes on as it came.
+    package func passUnread(_ failure: TransportFailure) -> Admission {
+        let error = APIError(failure)
+        noteWould(.refuse, reason: error.code.rawValue)
+        skip(.input, kind: "body", why: error.code.rawValue)
+        return forward([])
     }
 
     private func forward(_ view: RequestView, _ body: [UInt8], _ plan: ReservationPlan) -> Admission {

@@ -11,8 +11,8 @@ extension Exchange {
     /// Text of the stream is held: while it is, a comment now and then keeps the connection alive.
     package var isHolding: Bool { answer.stream?.isHolding ?? false }
 
-    /// Bytes that the answer holds back, for `limits.bufferedBytes`.
-    package var heldBytes: Int { answer.stream?.bufferedBytes ?? 0 }
+    /// Bytes that the answer holds back, or that are kept of it in monitor mode, for `limits.bufferedBytes`.
+    package var heldBytes: Int { answer.stream?.bufferedBytes ?? answer.observed?.count ?? 0 }
 
     func makeInspector(_ endpoint: Endpoint) -> StreamInspector {
         var options = StreamOptions()
@@ -22,13 +22,17 @@ extension Exchange {
         options.dropsUsage = answer.hidesUsage
         return StreamInspector(
             endpoint: endpoint,
-            policy: snapshot.streamPolicy(model: modelName, tenant: tenant.id, route: record.route.name),
+            policy: snapshot.streamPolicy(model: modelName, tenant: tenant.id, route: record.route.name)
+                .restoring(placeholders),
             options: options)
     }
 
     /// Takes the next bytes of a stream; returns what may leave now.
     package func answer(bytes: [UInt8]) -> AnswerStep {
-        guard answer.stream != nil else { return AnswerStep(output: bytes) }
+        guard answer.stream != nil else {
+            observe(bytes)
+            return AnswerStep(output: bytes)
+        }
         let begin = monotonicNanoseconds()
         var output = engine.scratch.with { scratch in
             answer.stream?.receive(bytes, now: Int(begin / 1_000_000), scratch: &scratch.match) ?? []
@@ -42,13 +46,35 @@ extension Exchange {
 
     /// The model server's side of the stream has ended, whole or not; returns what the client still gets.
     package func answerEnded(complete: Bool) -> AnswerStep {
-        guard answer.stream != nil else { return AnswerStep(ends: true) }
+        guard answer.stream != nil else {
+            if complete, let observed = answer.observed { _ = answer(whole: observed) }
+            return AnswerStep(ends: true)
+        }
         let begin = monotonicNanoseconds()
         let output = engine.scratch.with { scratch in
             answer.stream?.finish(now: Int(begin / 1_000_000), scratch: &scratch.match) ?? []
         }
         addRulesTime(since: begin)
         return AnswerStep(output: isMonitoring ? [] : output, ends: true)
+    }
+
+    /// The guard itself cannot go on with the answer (no memory to hold more, shutdown): it ends with an error.
+    package func cut(_ failure: TransportFailure) -> AnswerStep {
+        let error = APIError(failure)
+        record.action = max(record.action, .error)
+        noteWould(.error, reason: error.code.rawValue)
+        guard !isMonitoring, let ending = answer.stream?.decoder.errorEnd(error) else { return AnswerStep(ends: true) }
+        return AnswerStep(output: answer.stream?.cut(ending) ?? [], ends: true)
+    }
+
+    /// Monitor mode passes a whole answer on as it comes; a copy is judged at its end.
+    private func observe(_ bytes: [UInt8]) {
+        guard let observed = answer.observed else { return }
+        if observed.count + bytes.count <= snapshot.options.responseBytes {
+            answer.observed? += bytes
+        } else {
+            answerUnread("answer_too_large")
+        }
     }
 
     private func addRulesTime(since begin: UInt64) {
@@ -61,7 +87,9 @@ extension Exchange {
     /// limit, or our own count over limit + 2 % + 8.
     private func cutAtLimit() -> [UInt8] {
         guard let outputLimit, !isMonitoring, let stream = answer.stream, !stream.isOver, endpoint != nil else { return [] }
-        let limit = outputLimit.multipliedReportingOverflow(by: max(1, answersMax)).partialValue
+        let (limit, isEndless) = outputLimit.multipliedReportingOverflow(by: max(1, answersMax))
+        // Beyond what any answer can hold: nothing to cut, and the slack below stays in range.
+        guard !isEndless, limit < 1 << 48 else { return [] }
         let evidence = stream.evidence
         if let tokens = evidence.tokens {
             if tokens <= limit { return [] }
@@ -96,7 +124,7 @@ extension Exchange {
         for edit in stream.edits {
             record.edits.append(
                 .init(
-                    rule: edit.rules.first, phase: .output, kind: "mask", segment: edit.segment, range: edit.range,
+                    rule: edit.rules.first, phase: .output, kind: edit.rules.isEmpty ? "restore" : "mask", segment: edit.segment, range: edit.range,
                     replacementBytes: edit.replacementBytes))
         }
         for name in statistics.droppedSides.sorted() {

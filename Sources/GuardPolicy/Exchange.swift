@@ -34,7 +34,6 @@ package final class Exchange: @unchecked Sendable {
     var endpoint: Endpoint?
     var target = ""
     var account: BudgetAccount?
-    var budgetStatus: BudgetStatus?
     var model: ModelEntry?
     var modelName: String?
     var view: RequestView?
@@ -45,6 +44,8 @@ package final class Exchange: @unchecked Sendable {
     /// Something went to the model server, so there is something to charge.
     var wasForwarded = false
     var answer = AnswerState()
+    /// Texts that reversible masks took out of the prompt. Never recorded.
+    var placeholders = PlaceholderTable()
     let startNanoseconds = monotonicNanoseconds()
     private var finished = false
 
@@ -54,21 +55,22 @@ package final class Exchange: @unchecked Sendable {
         snapshot = engine.snapshot
         record = DecisionRecord(
             id: engine.ids.next(), start: .now(), api: Label(snapshot.options.request.api.rawValue), route: "unguarded",
-            kind: "unguarded", mode: snapshot.options.mode,
-            policy: .init(hash: Label(snapshot.bundle.hash), version: Label(snapshot.bundle.version)))
+            kind: "unguarded", mode: snapshot.options.mode, policy: snapshot.policyRecord)
         record.requestId = arrival.header("x-request-id").map { Label($0) }
         record.traceId = arrival.header("traceparent").flatMap(Self.traceID).map { Label($0) }
+        engine.observer.begun()
     }
 
     deinit { finish(.clientGone) }
 
-    var isMonitoring: Bool { snapshot.options.mode != .enforce }
+    /// Nothing is refused, edited or held: what comes is what goes.
+    package var isMonitoring: Bool { snapshot.options.mode != .enforce }
     var shape: APIShape { endpoint?.shape ?? (snapshot.options.request.api == .tgi ? .tgi : .openAI) }
 
     /// Header fields of every answer to this request.
     package var responseHeaders: [(name: String, value: String)] {
         var headers: [(name: String, value: String)] = [("x-guard-decision-id", record.id.description)]
-        if let budgetStatus { headers += budgetStatus.headers() }
+        if let account { headers += account.status.headers() }
         if let deprecation = model?.deprecation { headers += deprecation.headers }
         return headers
     }
@@ -85,9 +87,15 @@ package final class Exchange: @unchecked Sendable {
             (record.kind, record.route) = ("metadata", Label(Self.path(of: target)))
             return .now(.pass(target: target))
         case .unguarded(let reason, let path):
-            if snapshot.options.passThroughRoutes.contains(where: { $0.path.matches(path) && $0.methods.contains(arrival.method) }) {
+            if reason != .malformed,
+                snapshot.options.passThroughRoutes.contains(where: {
+                    $0.path.matches(path) && $0.methods.contains(arrival.method)
+                })
+            {
                 (record.kind, record.route) = ("pass_through", Label(path))
-                return .now(.pass(target: arrival.target))
+                // The path that was looked up is the one that the server sees.
+                let query = arrival.target.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(arrival.target[$0...]) }
+                return .now(.pass(target: path + (query ?? "")))
             }
             return refuseOrPass(
                 APIError(
@@ -98,14 +106,14 @@ package final class Exchange: @unchecked Sendable {
             self.target = target
             record.route = Label(Self.path(of: target))
             record.kind = Label(endpoint.recordKind)
-            guard Self.isJSON(arrival.header("content-type")) else {
+            // Of two types the server might believe the other.
+            let types = arrival.values("content-type")
+            guard types.count == 1, Self.isJSON(types.first) else {
                 return refuseOrPass(
                     APIError(.unguardedRoute, "The content type must be application/json.", status: 415))
             }
         }
-        tenant = engine.tenants.withLock { $0 }.resolve { name in
-            arrival.headers.compactMap { $0.name.lowercased() == name ? $0.value : nil }
-        }
+        tenant = engine.tenants.withLock { $0 }.resolve { arrival.values($0) }
         record.tenant = Label(tenant.id)
         return BudgetAccount.begin(snapshot.budgets, in: engine.store, tenant: tenant.id, model: nil).map {
             [self] decision in
@@ -117,7 +125,6 @@ package final class Exchange: @unchecked Sendable {
     /// Takes over what the budgets said; the error, if they refuse.
     func absorb(_ decision: BudgetDecision) -> APIError? {
         account = decision.account
-        budgetStatus = decision.status
         for would in decision.wouldRefuse { noteWould(.refuse, reason: would.code) }
         guard let refusal = decision.refusal else { return nil }
         guard isMonitoring else { return APIError(refusal) }
@@ -146,7 +153,7 @@ package final class Exchange: @unchecked Sendable {
 
     /// Makes the response of a refusal and writes it into the record.
     func respond(_ error: APIError, action: Action = .refuse) -> GuardResponse {
-        let response = error.response(endpoint)
+        let response = error.response(shape)
         record.action = action
         record.wouldAction = max(record.wouldAction, action)
         record.status = response.status

@@ -13,11 +13,19 @@ package struct Arrival: Sendable {
 
     /// First field of this name, compared without case.
     package func header(_ name: String) -> String? {
-        headers.first { $0.name.utf8.elementsEqual(name.utf8, by: Self.sameFolded) }?.value
+        headers.first { Self.isSame($0.name, name) }?.value
     }
 
-    private static func sameFolded(_ left: UInt8, _ right: UInt8) -> Bool {
-        left == right || (left | 0x20 == right | 0x20 && (0x61...0x7A).contains(left | 0x20))
+    /// All fields of this name, compared without case.
+    func values(_ name: String) -> [String] {
+        headers.compactMap { Self.isSame($0.name, name) ? $0.value : nil }
+    }
+
+    private static func isSame(_ left: String, _ right: String) -> Bool {
+        left.utf8.count == right.utf8.count
+            && left.utf8.elementsEqual(right.utf8) { left, right in
+                left == right || (left | 0x20 == right | 0x20 && (0x61...0x7A).contains(left | 0x20))
+            }
     }
 }
 
@@ -68,6 +76,8 @@ package enum UpstreamFault: Sendable, Equatable, CaseIterable {
 package enum AnswerPlan: Sendable, Equatable {
     /// As they come.
     case pass
+    /// As they come, and `Exchange.answer(bytes:)` sees them too: monitor mode.
+    case observe
     /// Through `Exchange.answer(bytes:)`, event by event.
     case inspect
     /// Kept until the end, then judged whole by `Exchange.answer(whole:)`.

@@ -1,4 +1,5 @@
 package import GuardCore
+import GuardMatching
 package import GuardRules
 import Synchronization
 
@@ -14,26 +15,38 @@ package struct InputVerdict: Sendable {
     package var masks: [(segment: Int, edit: TextEdit)] = []
     package var failures: [(segment: Int, rule: RuleID, reason: ScanFailure.Reason)] = []
     package var bytes = 0
+    /// What reversible masks have taken out.
+    package var placeholders = PlaceholderTable()
 }
 
 extension RuleBundle {
     /// Judges every segment; none is skipped, whatever was found before, so that the record names all findings.
+    ///
+    /// - Parameters:
+    ///   - cache: may answer for texts that were judged before.
+    ///   - tenant: whose texts they are: what one tenant sent is not looked up for another.
     package func judge(
-        _ segments: [TextSegment], phase: Phase, mode: Mode, selection: RuleSelection,
-        scratch: inout EvaluationScratch
+        _ segments: [TextSegment], phase: Phase, mode: Mode, selection: RuleSelection, cache: VerdictCache? = nil,
+        tenant: String? = nil, scratch: inout EvaluationScratch
     ) -> InputVerdict {
         var verdict = InputVerdict()
         for (index, segment) in segments.enumerated() {
             verdict.bytes += segment.text.count
             let evaluation = evaluate(
-                segment.text.span, rules: selection.rules(for: segment.role), scratch: &scratch)
+                segment, phase: phase, selection: selection, cache: cache, tenant: tenant, scratch: &scratch)
             if evaluation.matches.isEmpty, evaluation.failures.isEmpty { continue }
             let text = self.verdict(
                 evaluation, mode: mode, phase: phase, segment: index, role: segment.role, kind: segment.kind)
             verdict.action = max(verdict.action, text.action)
             verdict.wouldAction = max(verdict.wouldAction, text.wouldAction)
             verdict.findings += text.findings
-            verdict.masks += text.edits.map { (index, $0) }
+            verdict.masks += text.edits.map { edit in
+                guard let template = edit.textRule.flatMap({ rules[$0].placeholder }) else { return (index, edit) }
+                var edit = edit
+                edit.replacement = verdict.placeholders.placeholder(
+                    for: Array(segment.text[edit.range]), template, in: segments)
+                return (index, edit)
+            }
             verdict.failures += text.failures.map { (index, rules[$0.rule].id, $0.reason) }
             for finding in text.findings {
                 if finding.action == .block, !verdict.blocking.contains(finding.rule) {
@@ -57,12 +70,20 @@ package final class ScratchPool: Sendable {
 
     // A box is in the list or with exactly one borrower, never both.
     private let free = Mutex<[Box]>([])
+    private let fallbacks = Atomic<Int>(0)
 
     package init() {}
 
     package func with<Result>(_ body: (inout EvaluationScratch) throws -> Result) rethrows -> Result {
         let box = free.withLock { $0.popLast() } ?? Box()
-        defer { free.withLock { if $0.count < 64 { $0.append(box) } } }
+        defer {
+            let interpreted = box.scratch.match.takeInterpreterFallbacks()
+            if interpreted > 0 { fallbacks.add(interpreted, ordering: .relaxed) }
+            free.withLock { if $0.count < 64 { $0.append(box) } }
+        }
         return try body(&box.scratch)
     }
+
+    /// Searches that ran in the interpreter instead of JIT code since the last call.
+    package func takeInterpreterFallbacks() -> Int { fallbacks.exchange(0, ordering: .relaxed) }
 }

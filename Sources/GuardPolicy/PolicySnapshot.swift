@@ -1,5 +1,6 @@
 package import GuardBudgets
 package import GuardCore
+import GuardDecisionLog
 package import GuardLLMSchema
 package import GuardRules
 import GuardStreaming
@@ -13,6 +14,8 @@ package final class PolicySnapshot: Sendable {
     package let budgets: BudgetSet
     package let router: Router
     let streamPlan: StreamPlan
+    /// What every record says of the bundle.
+    let policyRecord: DecisionRecord.Policy
     /// Ready made where no output rule asks for model, tenant or route.
     private let commonStreamPolicy: StreamPolicy?
 
@@ -22,6 +25,7 @@ package final class PolicySnapshot: Sendable {
         self.bundle = bundle
         self.budgets = BudgetSet(budgets, mode: options.mode)
         self.router = Router(api: options.request.api)
+        policyRecord = .init(hash: Label(bundle.hash), version: Label(bundle.version))
         let plan = StreamPlan(
             bundle: bundle, mode: .weakest(options.mode, options.policyMode), holdBytes: options.holdBytes)
         streamPlan = plan

@@ -21,6 +21,8 @@ final class DeadlineTimer {
         if task == nil || deadline < taskDeadline { schedule(deadline) }
     }
 
+    var isSet: Bool { deadline != nil }
+
     func clear() {
         deadline = nil
         onPass = nil

@@ -26,6 +26,8 @@ final class ExchangeHandler: ChannelInboundHandler {
     private var exchange: Exchange?
     private var requestHead: HTTPRequestHead?
     private var body = RequestBody()
+    /// The exchange is on a thread: nothing here may touch it until it is back.
+    private var isLent = false
     /// `nil` while a remote store is asked.
     private var gate: Exchange.Gate?
     private var upstreamRequest: (head: HTTPRequestHead, body: ByteBuffer?)?
@@ -71,6 +73,7 @@ final class ExchangeHandler: ChannelInboundHandler {
         timer.cancel()
         commentTimer.cancel()
         shared.connections.remove(self, on: pool.eventLoop)
+        shared.observer.clientConnections(-1)
         if machine.clientClosed() {
             upstream?.abandon()
             finishExchange(.clientGone)
@@ -80,6 +83,11 @@ final class ExchangeHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case .dataReceivedInErrorState(_, let bytes) = error as? ByteToMessageDecoderError {
+            // Behind what could not be read nothing is; it is taken from the wire so that the client sees our answer.
+            if machine.bodyBytes(bytes.readableBytes) == .close { close() }
+            return
+        }
         guard let failure = TransportFailure(error) else {
             context.close(promise: nil)
             return
@@ -123,19 +131,24 @@ final class ExchangeHandler: ChannelInboundHandler {
         self.exchange = exchange
         timer.set(shared.options.bodyTimeout) { [weak self] in self?.bodyTimedOut() }
 
-        if let failure = body.start(head: head, limit: shared.options.bodyBytesMax) {
-            return refuse(exchange.refuse(failure))
-        }
+        // RFC 9112 section 3.2: exactly one, or two readers may take the request for two servers' ones.
+        let isAmbiguous = head.version != .http1_0 && head.headers["host"].count != 1
+        let unread = body.start(head: head, limit: shared.options.bodyBytesMax, keepsRaw: exchange.isMonitoring)
+        let failure = isAmbiguous ? .malformedHTTP("host") : unread
         gate = nil
-        resolve(exchange.open(), of: exchange) { $0.opened($1) }
+        // Opened in any case: a refusal speaks the language of the endpoint, and the attempt is the tenant's.
+        resolve(exchange.open(), of: exchange) { $0.opened($1, failure) }
     }
 
-    private func opened(_ gate: Exchange.Gate) {
+    private func opened(_ gate: Exchange.Gate, _ failure: TransportFailure?) {
         self.gate = gate
         if case .refuse(let response) = gate { return refuse(response) }
+        if let failure, let exchange { return refuse(exchange.refuse(failure)) }
         guard let requestHead else { return }
         if machine.state == .judging { return judge() }
-        if requestHead.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+        if requestHead.version != .http1_0,
+            requestHead.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" })
+        {
             context?.writeAndFlush(
                 wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
         }
@@ -183,16 +196,22 @@ final class ExchangeHandler: ChannelInboundHandler {
             if case .pass(let target) = gate { forward(target: target, body: bytes) }
             return
         }
+        if let failure = body.unread { return admitted(exchange.passUnread(failure)) }
         if bytes.count <= shared.options.inlineBodyBytesMax {
             return resolve(exchange.admit(body: bytes), of: exchange) { $0.admitted($1) }
         }
         // A large prompt is counted and judged on a thread, so that the other connections of this loop go on. Nothing
         // touches the exchange until the result is back on the loop.
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        isLent = true
         shared.threads.runIfActive(eventLoop: context.eventLoop) { exchange.admit(body: bytes) }
             .whenComplete { result in
                 let handler = handler.value
-                guard handler.exchange === exchange, handler.machine.state == .judging else { return }
+                handler.isLent = false
+                guard handler.exchange === exchange, handler.machine.state == .judging else {
+                    // The client left meanwhile.
+                    return exchange.finish(.clientGone)
+                }
                 switch result {
                 case .success(let answer): handler.resolve(answer, of: exchange) { $0.admitted($1) }
                 case .failure: handler.refuse(exchange.refuse(.draining))
@@ -209,8 +228,12 @@ final class ExchangeHandler: ChannelInboundHandler {
 
     private func forward(target: String, body bytes: [UInt8]) {
         guard let requestHead, let context, machine.forward() else { return }
+        let bytes = body.raw ?? bytes
         let hasBody = !bytes.isEmpty || requestHead.headers.contains(name: "content-length")
-        let headers = HeaderRules.forwarded(request: requestHead.headers, bodyLength: hasBody ? bytes.count : nil)
+        var headers = HeaderRules.forwarded(request: requestHead.headers, bodyLength: hasBody ? bytes.count : nil)
+        if body.raw != nil {
+            for value in requestHead.headers["content-encoding"] { headers.add(name: "content-encoding", value: value) }
+        }
         let head = HTTPRequestHead(version: .http1_1, method: requestHead.method, uri: target, headers: headers)
         upstreamRequest = (head, bytes.isEmpty ? nil : context.channel.allocator.buffer(bytes: bytes))
         connect(fresh: false)
@@ -248,7 +271,11 @@ final class ExchangeHandler: ChannelInboundHandler {
         guard action != .ignore, let context else { return }
         var headers = HTTPHeaders(response.headers.map { ($0.name, $0.value) })
         headers.add(name: "content-length", value: String(response.body.count))
-        if action != .answer { headers.add(name: "connection", value: "close") }
+        if action != .answer {
+            headers.add(name: "connection", value: "close")
+        } else if requestHead?.version == .http1_0 {
+            headers.add(name: "connection", value: "keep-alive")
+        }
         let head = HTTPResponseHead(
             version: .http1_1, status: .init(statusCode: response.status), headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
@@ -263,6 +290,8 @@ final class ExchangeHandler: ChannelInboundHandler {
         case .answer: nextRequest()
         case .answerAndClose: close()
         case .answerAndLinger:
+            // The client need not wait for our end; we read on for the sake of its last writes.
+            context.close(mode: .output, promise: nil)
             timer.set(.seconds(2)) { [weak self] in self?.close() }
             readMoreIfWanted()
         case .ignore: break
@@ -275,7 +304,7 @@ final class ExchangeHandler: ChannelInboundHandler {
         for (name, value) in exchange.responseHeaders { headers.replaceOrAdd(name: name, value: value) }
         answer.hasBody = requestHead?.method != .HEAD && status != 204 && status != 304
         if let length {
-            if status != 204 { headers.add(name: "content-length", value: String(length)) }
+            if status != 204, status != 304 { headers.add(name: "content-length", value: String(length)) }
         } else if answer.hasBody {
             if requestHead?.version == .http1_1 {
                 headers.add(name: "transfer-encoding", value: "chunked")
@@ -283,7 +312,11 @@ final class ExchangeHandler: ChannelInboundHandler {
                 machine.closeAfterAnswer()
             }
         }
-        if !machine.willKeepAlive { headers.add(name: "connection", value: "close") }
+        if !machine.willKeepAlive {
+            headers.add(name: "connection", value: "close")
+        } else if requestHead?.version == .http1_0 {
+            headers.add(name: "connection", value: "keep-alive")
+        }
         answer.headWritten = true
         context.write(
             wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers))),
@@ -326,7 +359,7 @@ final class ExchangeHandler: ChannelInboundHandler {
         requestHead = nil
         let ended = exchange
         exchange = nil
-        ended?.finish(end)
+        if !isLent { ended?.finish(end) }
     }
 
     private func nextRequest() {
@@ -367,6 +400,30 @@ final class ExchangeHandler: ChannelInboundHandler {
     }
 }
 
+// MARK: - end of the process
+
+extension ExchangeHandler {
+    /// Called on the event loop when `drain.timeout` has passed: what still runs is ended as the API ends errors.
+    func abort() {
+        guard let exchange, !isLent else { return close() }
+        upstream?.abandon()
+        switch machine.state {
+        case .collecting, .judging, .awaiting: refuse(exchange.refuse(.draining), closing: true)
+        case .answering where !answer.headWritten: answerInstead(exchange.refuse(.draining))
+        case .answering:
+            let ending = exchange.cut(.draining).output
+            if answer.plan == .inspect {
+                writeBody(ending)
+                return endAnswer()
+            }
+            // Cut, so that nobody takes it for whole.
+            finishExchange(.complete)
+            close()
+        case .idle, .lingering, .closed: close()
+        }
+    }
+}
+
 // MARK: - upstream events
 
 extension ExchangeHandler: UpstreamDelegate {
@@ -375,37 +432,62 @@ extension ExchangeHandler: UpstreamDelegate {
         upstreamRequest = nil
         body.give(to: shared.memory)
         setStreamIdleTimer()
-        if let coding = head.headers.first(name: "content-encoding"), coding.lowercased() != "identity" {
-            guard answer.decode(coding, limit: shared.options.responseBytesMax) else {
-                return breakAnswer(.unparsable)
-            }
-        }
         answer.status = Int(head.status.code)
         answer.headers = HeaderRules.forwarded(answer: head.headers)
         answer.plan = exchange.answerHead(status: answer.status, contentType: head.headers.first(name: "content-type"))
-        switch answer.plan {
-        case .collect: break
-        case .inspect: writeHead(status: answer.status, headers: answer.headers, length: nil)
-        case .pass:
-            let length = answer.isDecoding ? nil : head.headers.first(name: "content-length").flatMap { Int($0) }
-            writeHead(status: answer.status, headers: answer.headers, length: length)
+        // What nobody judges, or what is judged without consequence, passes as it came.
+        answer.isVerbatim = answer.plan == .pass || answer.plan == .observe
+        if let coding = head.headers.first(name: "content-encoding"), coding.lowercased() != "identity" {
+            if answer.isVerbatim {
+                for value in head.headers["content-encoding"] { answer.headers.add(name: "content-encoding", value: value) }
+            }
+            if answer.plan != .pass, !answer.decode(coding, limit: shared.options.responseBytesMax) {
+                guard answer.isVerbatim else { return breakAnswer(.unparsable) }
+                stopJudging("unsupported_encoding")
+            }
         }
+        if answer.isVerbatim {
+            let length = head.headers.first(name: "content-length").flatMap { Int($0) }
+            writeHead(status: answer.status, headers: answer.headers, length: length)
+        } else if answer.plan == .inspect {
+            writeHead(status: answer.status, headers: answer.headers, length: nil)
+        }
+    }
+
+    /// Only where the answer passes whatever is found in it.
+    private func stopJudging(_ why: String) {
+        exchange?.answerUnread(why)
+        answer.plan = .pass
+        answer.give(to: shared.memory)
     }
 
     func upstream(body bytes: ByteBuffer) {
         guard machine.state == .answering, let exchange else { return }
         setStreamIdleTimer()
+        if answer.isVerbatim { writeBody(Array(bytes.readableBytesView)) }
+        guard answer.plan != .pass else { return }
         let decoded: [UInt8]
-        do { decoded = try answer.decoded(bytes) } catch { return breakAnswer(.unparsable) }
+        do { decoded = try answer.decoded(bytes) } catch {
+            return answer.isVerbatim ? stopJudging("broken_encoding") : breakAnswer(.unparsable)
+        }
         switch answer.plan {
-        case .pass: writeBody(decoded)
+        case .pass: break
+        case .observe:
+            _ = exchange.answer(bytes: decoded)
+            if !answer.hold(exchange.heldBytes, memory: shared.memory) { stopJudging("no_memory") }
         case .inspect:
             let step = exchange.answer(bytes: decoded)
             writeBody(step.output)
-            if step.ends { endEarly() }
+            if step.ends { return endEarly() }
+            guard answer.hold(exchange.heldBytes, memory: shared.memory) else {
+                writeBody(exchange.cut(.outOfMemory).output)
+                return endEarly()
+            }
         case .collect:
-            guard answer.collect(decoded, limit: shared.options.responseBytesMax, memory: shared.memory) else {
-                return breakAnswer(.unparsable)
+            switch answer.collect(decoded, limit: shared.options.responseBytesMax, memory: shared.memory) {
+            case .taken: break
+            case .tooLarge: breakAnswer(.unparsable)
+            case .noMemory: answerInstead(exchange.refuse(.outOfMemory))
             }
         }
     }
@@ -413,16 +495,27 @@ extension ExchangeHandler: UpstreamDelegate {
     func upstreamReadComplete() {
         flush()
         guard machine.state == .answering || isAwaiting, let context else { return }
-        if exchange?.isHolding == true { scheduleComment() } else { commentTimer.clear() }
+        if exchange?.isHolding != true || answer.isVerbatim {
+            commentTimer.clear()
+        } else if !commentTimer.isSet {
+            // Not moved by events that are held themselves: the client has heard nothing of them.
+            scheduleComment()
+        }
         if context.channel.isWritable { upstream?.read() }
     }
 
     func upstreamEnd() {
         guard machine.state == .answering, let exchange else { return }
         upstream = nil
-        guard answer.isWhole else { return breakAnswer(.unparsable) }
+        if !answer.isWhole {
+            guard answer.isVerbatim else { return breakAnswer(.unparsable) }
+            stopJudging("broken_encoding")
+        }
         switch answer.plan {
         case .pass: endAnswer()
+        case .observe:
+            _ = exchange.answerEnded(complete: true)
+            endAnswer()
         case .inspect:
             writeBody(exchange.answerEnded(complete: true).output)
             endAnswer()
@@ -448,7 +541,9 @@ extension ExchangeHandler: UpstreamDelegate {
         case .unparsable: fault = .unparsable
         }
         switch machine.upstreamFailed(reusedAndSilent: again) {
-        case .retry: connect(fresh: true)
+        case .retry:
+            shared.observer.retried()
+            connect(fresh: true)
         case .refuse: if let exchange { refuse(exchange.refuse(fault)) }
         case .breakAnswer: breakAnswer(fault)
         case .ignore: break
@@ -470,7 +565,14 @@ extension ExchangeHandler: UpstreamDelegate {
     }
 
     private func setStreamIdleTimer() {
-        timer.set(shared.options.upstream.streamIdleTimeout) { [weak self] in self?.upstreamTimedOut(.idleTimeout) }
+        timer.set(shared.options.upstream.streamIdleTimeout) { [weak self] in
+            guard let self else { return }
+            guard self.context?.channel.isWritable == false else { return self.upstreamTimedOut(.idleTimeout) }
+            // We did not read, for the client did not: it is the one who has stopped.
+            self.upstream?.abandon()
+            self.finishExchange(.clientGone)
+            self.close()
+        }
     }
 
     /// The guard ends an answer that the model server has not ended: a block, or a limit that it ignores.
@@ -485,22 +587,26 @@ extension ExchangeHandler: UpstreamDelegate {
         upstream?.abandon()
         upstream = nil
         guard let exchange, let context else { return }
-        if !answer.headWritten {
-            let response = exchange.refuse(fault)
-            writeHead(
-                status: response.status, headers: HTTPHeaders(response.headers.map { ($0.name, $0.value) }),
-                length: response.body.count)
-            writeBody(response.body)
-            return endAnswer(.upstream(fault))
-        }
+        if !answer.headWritten { return answerInstead(exchange.refuse(fault), .upstream(fault)) }
         if answer.plan == .inspect {
             writeBody(exchange.answerEnded(complete: false).output)
             return endAnswer(.upstream(fault))
         }
+        if answer.plan == .observe { _ = exchange.answerEnded(complete: false) }
         timer.clear()
         context.flush()
         finishExchange(.upstream(fault))
         close()
+    }
+
+    /// Nothing of the model server's answer was written: the client gets ours.
+    private func answerInstead(_ response: GuardResponse, _ end: ExchangeEnd = .complete) {
+        upstream?.abandon()
+        writeHead(
+            status: response.status, headers: HTTPHeaders(response.headers.map { ($0.name, $0.value) }),
+            length: response.body.count)
+        writeBody(response.body)
+        endAnswer(end)
     }
 
     private func scheduleComment() {

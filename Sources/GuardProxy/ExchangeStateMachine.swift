@@ -102,7 +102,7 @@ struct ExchangeStateMachine {
     mutating func refuse(closing: Bool = false) -> RefuseAction {
         switch state {
         case .collecting, .judging, .awaiting:
-            if closing { requestEnded = true; keepAlive = false }
+            if closing { keepAlive = false }
             if !requestEnded {
                 state = .lingering(bytes: 0)
                 return .answerAndLinger

@@ -13,6 +13,15 @@ enum HeaderRules {
         "content-length", "content-encoding", "expect", "accept-encoding",
     ]
 
+    /// Meant for the model server, whatever `Connection` says: a client may not have its credentials, or what its body
+    /// is, dropped between the guard's judgement and the server's.
+    private static let endToEnd: Set<String> = [
+        "authorization", "content-type", "cookie", "host", "x-api-key", "x-request-id", "traceparent", "tracestate",
+    ]
+
+    /// The guard's own names, which only the guard writes.
+    private static let ownPrefix = "x-guard-"
+
     /// - Parameter bodyLength: of the body that will be sent; `nil` for none.
     static func forwarded(request headers: HTTPHeaders, bodyLength: Int?) -> HTTPHeaders {
         var result = HTTPHeaders()
@@ -20,7 +29,9 @@ enum HeaderRules {
         let named = namedByConnection(headers)
         for (name, value) in headers {
             let lower = name.lowercased()
-            if hopByHop.contains(lower) || rewrittenInRequests.contains(lower) || named.contains(lower) { continue }
+            if hopByHop.contains(lower) || rewrittenInRequests.contains(lower) { continue }
+            if !named.isEmpty, named.contains(lower), !endToEnd.contains(lower) { continue }
+            if lower.hasPrefix(ownPrefix) { continue }
             result.add(name: name, value: value)
         }
         result.add(name: "accept-encoding", value: "identity")

@@ -22,7 +22,7 @@ package struct ProxyOptions: Sendable {
     /// Bodies from this size on are judged on a thread, smaller ones on the event loop.
     package var inlineBodyBytesMax = 32_768
 
-    /// SIGTERM: how long new connections are still accepted, and how long streams may go on after that.
+    /// How long new connections are still accepted after SIGTERM, and how long streams may go on after it.
     package var drainDelay: TimeAmount = .seconds(5)
     package var drainTimeout: TimeAmount = .seconds(300)
     /// 0: one per core.

@@ -12,12 +12,14 @@ final class ProxyShared: Sendable {
     let memory: MemoryGate
     let threads: NIOThreadPool
     let connections = OpenConnections()
+    let observer: any ProxyObserver
     let makeExchange: @Sendable (Arrival) -> Exchange
 
     init(
-        options: ProxyOptions, memory: MemoryGate, threads: NIOThreadPool,
+        options: ProxyOptions, memory: MemoryGate, threads: NIOThreadPool, observer: any ProxyObserver,
         makeExchange: @escaping @Sendable (Arrival) -> Exchange
     ) {
+        self.observer = observer
         self.options = options
         self.memory = memory
         self.threads = threads
@@ -54,6 +56,13 @@ final class OpenConnections: Sendable {
         }
     }
 
+    /// Ends whatever still runs.
+    func abort() {
+        for bound in lists.withLock({ Array($0.values) }) {
+            bound.eventLoop.execute { for handler in bound.value.handlers.values { handler.abort() } }
+        }
+    }
+
     private func list(of eventLoop: any EventLoop) -> List {
         lists.withLock {
             if let bound = $0[ObjectIdentifier(eventLoop)] { return bound.value }
@@ -77,14 +86,14 @@ package final class ProxyServer: Service {
     ///   - onBound: called with the address once connections are accepted.
     ///   - onDraining: called when shutdown begins, before the listener closes: readiness goes off here.
     package init(
-        options: ProxyOptions, memory: MemoryGate, logger: Logger,
+        options: ProxyOptions, memory: MemoryGate, logger: Logger, observer: any ProxyObserver = SilentProxyObserver(),
         makeExchange: @escaping @Sendable (Arrival) -> Exchange,
         onBound: @escaping @Sendable (SocketAddress) -> Void = { _ in },
         onDraining: @escaping @Sendable () -> Void = {}
     ) {
         self.shared = ProxyShared(
             options: options, memory: memory, threads: NIOThreadPool(numberOfThreads: max(2, System.coreCount)),
-            makeExchange: makeExchange)
+            observer: observer, makeExchange: makeExchange)
         self.group = MultiThreadedEventLoopGroup(
             numberOfThreads: options.eventLoopCount > 0 ? options.eventLoopCount : System.coreCount)
         self.logger = logger
@@ -94,7 +103,7 @@ package final class ProxyServer: Service {
 
     package func run() async throws {
         shared.threads.start()
-        let pools = Pools(group: group, options: shared.options.upstream)
+        let pools = Pools(group: group, options: shared.options.upstream, observer: shared.observer)
         let listener: any Channel
         do { listener = try await bind(pools) } catch {
             try? await group.shutdownGracefully()
@@ -109,16 +118,19 @@ package final class ProxyServer: Service {
             signal.finish()
         }
 
+        let end = ContinuousClock.now + .nanoseconds(shared.options.drainTimeout.nanoseconds)
         onDraining()
         try? await Task.sleep(for: .nanoseconds(shared.options.drainDelay.nanoseconds))
         try? await listener.close()
         shared.connections.drain()
-        let end = ContinuousClock.now + .nanoseconds(shared.options.drainTimeout.nanoseconds)
         while shared.connections.count > 0, ContinuousClock.now < end {
             try? await Task.sleep(for: .milliseconds(20))
         }
         if shared.connections.count > 0 {
             logger.warning("drain timeout", metadata: ["connections": "\(shared.connections.count)"])
+            shared.connections.abort()
+            // Their last bytes, and a moment for the clients to take them.
+            for _ in 0..<25 where shared.connections.count > 0 { try? await Task.sleep(for: .milliseconds(20)) }
         }
         pools.close()
         try await group.shutdownGracefully()
@@ -148,6 +160,7 @@ package final class ProxyServer: Service {
                     try sync.addHandler(HTTPResponseEncoder(configuration: .noFraming))
                     try sync.addHandler(handler)
                     shared.connections.add(handler, on: channel.eventLoop)
+                    shared.observer.clientConnections(1)
                 }
             }
             .bind(host: shared.options.host, port: shared.options.port)
@@ -167,11 +180,11 @@ extension HTTPResponseEncoder.Configuration {
 private final class Pools: Sendable {
     private let byLoop: [ObjectIdentifier: NIOLoopBoundBox<UpstreamPool>]
 
-    init(group: MultiThreadedEventLoopGroup, options: UpstreamOptions) {
+    init(group: MultiThreadedEventLoopGroup, options: UpstreamOptions, observer: any ProxyObserver) {
         var pools: [ObjectIdentifier: NIOLoopBoundBox<UpstreamPool>] = [:]
         for eventLoop in group.makeIterator() {
             pools[ObjectIdentifier(eventLoop)] = .makeBoxSendingValue(
-                UpstreamPool(eventLoop: eventLoop, options: options), eventLoop: eventLoop)
+                UpstreamPool(eventLoop: eventLoop, options: options, observer: observer), eventLoop: eventLoop)
         }
         byLoop = pools
     }

@@ -8,34 +8,55 @@ struct RequestBody {
     private var decoder: ContentDecoder?
     private var limit = 0
     private var taken = 0
+    /// Monitor mode: the body as it came, where that is not the body as it is read.
+    private(set) var raw: [UInt8]?
+    /// Monitor mode: why nobody can read the body.
+    private(set) var unread: TransportFailure?
 
+    /// - Parameter keepsRaw: the body is forwarded as it came, even where it cannot be decoded.
     /// - Returns: why the body cannot be read, known before its first byte.
-    mutating func start(head: HTTPRequestHead, limit: Int) -> TransportFailure? {
+    mutating func start(head: HTTPRequestHead, limit: Int, keepsRaw: Bool = false) -> TransportFailure? {
         bytes = []
         decoder = nil
+        raw = nil
+        unread = nil
         self.limit = limit
         let codings = head.headers[canonicalForm: "content-encoding"].filter { $0.lowercased() != "identity" }
         if let coding = codings.first {
-            guard codings.count == 1, let made = ContentDecoder(coding: String(coding), limit: limit) else {
-                return .unsupportedEncoding(codings.joined(separator: ", "))
+            if keepsRaw { raw = [] }
+            if codings.count == 1, let made = ContentDecoder(coding: String(coding), limit: limit) {
+                decoder = made
+            } else {
+                let failure = TransportFailure.unsupportedEncoding(codings.joined(separator: ", "))
+                guard keepsRaw else { return failure }
+                unread = failure
             }
-            decoder = made
         }
         if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }) {
             if length > limit { return .bodyTooLarge(limit: limit) }
-            if decoder == nil { bytes.reserveCapacity(length) }
+            // What a client announces is not yet what it sends.
+            if decoder == nil { bytes.reserveCapacity(min(length, 65_536)) }
         }
         return nil
     }
 
     mutating func append(_ buffer: ByteBuffer, memory: MemoryGate) -> TransportFailure? {
         let before = bytes.count
+        if raw != nil {
+            let count = buffer.readableBytes
+            guard (raw?.count ?? 0) + count <= limit else { return .bodyTooLarge(limit: limit) }
+            guard memory.take(count) else { return .outOfMemory }
+            taken += count
+            raw?.append(contentsOf: buffer.readableBytesView)
+            if unread != nil { return nil }
+        }
         if let decoder {
             do { try decoder.decode(buffer.readableBytesUInt8Span, into: &bytes) } catch {
-                switch error {
-                case .tooLarge: return .bodyTooLarge(limit: limit)
-                case .broken, .truncated: return .brokenEncoding
-                }
+                let failure: TransportFailure = error == .tooLarge ? .bodyTooLarge(limit: limit) : .brokenEncoding
+                guard raw != nil else { return failure }
+                unread = failure
+                bytes = []
+                return nil
             }
         } else {
             guard before + buffer.readableBytes <= limit else { return .bodyTooLarge(limit: limit) }
@@ -47,9 +68,12 @@ struct RequestBody {
         return nil
     }
 
-    func finish() -> TransportFailure? {
-        guard let decoder else { return nil }
-        do { try decoder.finish() } catch { return .brokenEncoding }
+    mutating func finish() -> TransportFailure? {
+        guard let decoder, unread == nil else { return nil }
+        do { try decoder.finish() } catch {
+            guard raw != nil else { return .brokenEncoding }
+            unread = .brokenEncoding
+        }
         return nil
     }
 
@@ -63,6 +87,7 @@ struct RequestBody {
         memory.give(taken)
         taken = 0
         bytes = []
+        raw = nil
         decoder = nil
     }
 }
@@ -79,7 +104,9 @@ struct AnswerInFlight {
     private var taken = 0
     private var decoder: ContentDecoder?
 
-    var isDecoding: Bool { decoder != nil }
+    /// The client gets the bytes as they came, whatever is found in them.
+    var isVerbatim = false
+    private var held = 0
 
     /// `false` for a coding that the guard cannot read (it asked for none).
     mutating func decode(_ coding: String, limit: Int) -> Bool {
@@ -88,30 +115,49 @@ struct AnswerInFlight {
         return true
     }
 
-    func decoded(_ buffer: ByteBuffer) throws -> [UInt8] {
+    mutating func decoded(_ buffer: ByteBuffer) throws -> [UInt8] {
         guard let decoder else { return Array(buffer.readableBytesView) }
+        hasDecoded = true
         var bytes: [UInt8] = []
         try decoder.decode(buffer.readableBytesUInt8Span, into: &bytes)
         return bytes
     }
 
-    /// `false` where a compressed answer ended in its middle.
+    private var hasDecoded = false
+
+    /// `false` where a compressed answer ended in its middle; one without a body has none.
     var isWhole: Bool {
-        guard let decoder else { return true }
+        guard let decoder, hasDecoded else { return true }
         do { try decoder.finish() } catch { return false }
         return true
     }
 
-    mutating func collect(_ bytes: [UInt8], limit: Int, memory: MemoryGate) -> Bool {
-        guard collected.count + bytes.count <= limit, memory.take(bytes.count) else { return false }
+    enum Collected { case taken, tooLarge, noMemory }
+
+    mutating func collect(_ bytes: [UInt8], limit: Int, memory: MemoryGate) -> Collected {
+        guard collected.count + bytes.count <= limit else { return .tooLarge }
+        guard memory.take(bytes.count) else { return .noMemory }
         taken += bytes.count
         collected += bytes
+        return .taken
+    }
+
+    /// Accounts for what a stream holds back now. `false`: there is no memory for it.
+    mutating func hold(_ bytes: Int, memory: MemoryGate) -> Bool {
+        if bytes > held {
+            guard memory.take(bytes - held) else { return false }
+        } else {
+            memory.give(held - bytes)
+        }
+        taken += bytes - held
+        held = bytes
         return true
     }
 
     mutating func give(to memory: MemoryGate) {
         memory.give(taken)
         taken = 0
+        held = 0
         collected = []
     }
 }

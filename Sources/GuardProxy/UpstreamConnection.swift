@@ -33,7 +33,16 @@ final class UpstreamConnection: ChannelInboundHandler {
     private var served = 0
     private var receivedAnything = false
     private var keepAlive = true
-    private var requestWritten = false
+    private var isOpen = false
+    /// Kept by the pool for the next request.
+    fileprivate var isIdle = false {
+        didSet {
+            guard isOpen, isIdle != oldValue else { return }
+            pool.observer.upstreamConnections(active: isIdle ? -1 : 1, idle: isIdle ? 1 : -1)
+        }
+    }
+    /// The answer has ended, in the read that is under way.
+    private var isFree = false
     private(set) var releasedAt: NIODeadline = .now()
 
     init(channel: any Channel, pool: UpstreamPool) {
@@ -42,6 +51,12 @@ final class UpstreamConnection: ChannelInboundHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func channelActive(context: ChannelHandlerContext) {
+        isOpen = true
+        pool.observer.upstreamConnected(succeeded: true)
+        pool.observer.upstreamConnections(active: 1, idle: 0)
+    }
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     var isUsable: Bool { channel.isActive && context != nil }
@@ -90,6 +105,12 @@ final class UpstreamConnection: ChannelInboundHandler {
         receivedAnything = true
         switch part {
         case .head(let head):
+            // Nobody asked for another protocol, and what follows is none that we could read.
+            guard head.status != .switchingProtocols else {
+                fail(.unparsable("101"))
+                context.close(promise: nil)
+                return
+            }
             keepAlive = head.isKeepAlive
             delegate.upstream(head: head)
         case .body(let bytes):
@@ -98,22 +119,34 @@ final class UpstreamConnection: ChannelInboundHandler {
             self.delegate = nil
             served += 1
             releasedAt = pool.eventLoop.now
-            if keepAlive { pool.release(self) } else { context.close(promise: nil) }
+            // Back to the pool at the end of this read: what else is in it is no answer to the next request.
+            if keepAlive { isFree = true } else { context.close(promise: nil) }
             delegate.upstreamEnd()
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) { delegate?.upstreamReadComplete() }
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if isFree {
+            isFree = false
+            if keepAlive { pool.release(self) }
+        }
+        delegate?.upstreamReadComplete()
+    }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) { delegate?.upstreamWritabilityChanged() }
 
     func channelInactive(context: ChannelHandlerContext) {
+        if isOpen {
+            isOpen = false
+            pool.observer.upstreamConnections(active: isIdle ? 0 : -1, idle: isIdle ? -1 : 0)
+        }
         pool.remove(self)
         fail(.closed(silent: !receivedAnything, reused: served > 0))
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if error is HTTPParserError {
+        // The parser's word for an answer that the end of the connection cuts.
+        if let error = error as? HTTPParserError, error != .invalidEOFState {
             fail(.unparsable(String(describing: error)))
         } else {
             fail(.closed(silent: !receivedAnything, reused: served > 0))
@@ -133,10 +166,14 @@ final class UpstreamConnection: ChannelInboundHandler {
 final class UpstreamPool {
     let eventLoop: any EventLoop
     private let options: UpstreamOptions
+    fileprivate let observer: any ProxyObserver
     private var idle: [UpstreamConnection] = []
     private var sweep: Scheduled<Void>?
 
-    init(eventLoop: any EventLoop, options: UpstreamOptions) {
+    init(
+        eventLoop: any EventLoop, options: UpstreamOptions, observer: any ProxyObserver = SilentProxyObserver()
+    ) {
+        self.observer = observer
         self.eventLoop = eventLoop
         self.options = options
     }
@@ -145,7 +182,10 @@ final class UpstreamPool {
     func acquire(fresh: Bool, _ completion: @escaping (Result<UpstreamConnection, UpstreamFailure>) -> Void) {
         if !fresh {
             while let connection = idle.popLast() {
-                if connection.isUsable { return completion(.success(connection)) }
+                if connection.isUsable {
+                    connection.isIdle = false
+                    return completion(.success(connection))
+                }
             }
         }
         connect(completion)
@@ -154,6 +194,7 @@ final class UpstreamPool {
     func release(_ connection: UpstreamConnection) {
         guard connection.isUsable, idle.count < options.idleConnectionsMax else { return connection.abandon() }
         idle.append(connection)
+        connection.isIdle = true
         // A server may close at any time, and only a channel that reads sees it.
         connection.read()
         if sweep == nil { scheduleSweep() }
@@ -184,6 +225,7 @@ final class UpstreamPool {
     }
 
     private func connect(_ completion: @escaping (Result<UpstreamConnection, UpstreamFailure>) -> Void) {
+        let observer = self.observer
         let loopBoundSelf = NIOLoopBound(self, eventLoop: eventLoop)
         ClientBootstrap(group: eventLoop)
             .connectTimeout(options.connectTimeout)
@@ -205,7 +247,9 @@ final class UpstreamPool {
             .whenComplete { result in
                 switch result {
                 case .success(let connection): completion(.success(connection))
-                case .failure(let error): completion(.failure(.connect(String(describing: error))))
+                case .failure(let error):
+                    observer.upstreamConnected(succeeded: false)
+                    completion(.failure(.connect(String(describing: error))))
                 }
             }
     }

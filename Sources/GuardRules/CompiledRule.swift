@@ -11,14 +11,20 @@ package struct CompiledRule: Sendable {
     package let phases: Set<Phase>
     package let roles: Set<Role>
     package let when: RuleCondition
-    /// `.raw` or `.folded`.
     package let view: TextView
-    /// `.flag`, `.mask` or `.block`.
+    /// `.flag`, `.mask`, `.block`; `.allow` with `suppresses`.
     package let action: Action
     package let severity: Severity
     package let mode: Mode
     package let onHoldOverflow: HoldOverflow
+    /// Empty where `composed` is set.
     package let detectors: [Detector]
+    /// Set where the rule can only be judged on a complete text.
+    package var composed: ComposedRule?
+    /// Set with `action: allow`.
+    package var allowance: Allowance?
+    /// Set where the mask is a placeholder that the request's table numbers.
+    package var placeholder: PlaceholderTemplate?
     /// What replaces a match; set for `action: mask` only.
     package let mask: MaskTemplate?
     package let place: RulePlace
@@ -54,18 +60,47 @@ package struct Detector: Sendable {
     /// Part of the match: where it refuses a candidate, matching goes on with other ends and later starts. Set exactly
     /// if `pattern.isValidated`.
     package let validator: Validator?
-    /// Literals of which the view's text must hold one if the pattern matches anywhere; empty: nothing is known. For
-    /// complete text only: on a stream a match may have shown itself before its literal arrives.
+    /// Literals of which every match holds one; empty: nothing is known. For complete text only: on a stream a match
+    /// may have shown itself before its literal arrives.
     package let required: RequiredLiterals
+    /// All must accept a match for it to count.
+    package var contexts: [ContextCondition] = []
 
-    /// The leftmost match at or after `from` of the view's text `text`.
+    /// The leftmost match of the view's text `text` that begins at or after `from`. With contexts, a match that none of
+    /// them refuses but that text to come decides about is `partial` at its start.
+    ///
+    /// - Parameter through: if given, the last byte at which the match may begin; for complete text only, and not with
+    ///   contexts, which go on behind a match that they refuse.
     package func firstMatch(
-        in text: Span<UInt8>, from: Int, mode: MatchMode, scratch: inout MatchScratch
+        in text: Span<UInt8>, from: Int, through: Int? = nil, mode: MatchMode, scratch: inout MatchScratch
     ) -> MatchOutcome {
-        guard let validator else { return pattern.firstMatch(in: text, from: from, mode: mode, scratch: &scratch) }
+        if contexts.isEmpty { return candidate(in: text, from: from, through: through, mode: mode, scratch: &scratch) }
+        var from = from
+        while true {
+            let outcome = candidate(in: text, from: from, through: nil, mode: mode, scratch: &scratch)
+            guard case .match(let range) = outcome else { return outcome }
+            switch contexts.verdict(of: range, in: text, mode: mode, scratch: &scratch) {
+            case .accepted:
+                // The groups are those of the contexts now.
+                return candidate(in: text, from: from, through: nil, mode: mode, scratch: &scratch)
+            case .rejected:
+                guard range.upperBound < text.count else { return .none }
+                from = range.upperBound
+            case .open: return .partial(start: range.lowerBound)
+            case .failed(let failure): return .failed(failure)
+            }
+        }
+    }
+
+    private func candidate(
+        in text: Span<UInt8>, from: Int, through: Int?, mode: MatchMode, scratch: inout MatchScratch
+    ) -> MatchOutcome {
+        guard let validator else {
+            return pattern.firstMatch(in: text, from: from, through: through, mode: mode, scratch: &scratch)
+        }
         return text.withUnsafeBufferPointer { buffer in
             // The closure may not capture a span; the buffer lives as long as the call.
-            pattern.firstMatch(in: text, from: from, mode: mode, scratch: &scratch) { captures in
+            pattern.firstMatch(in: text, from: from, through: through, mode: mode, scratch: &scratch) { captures in
                 validator.accepts(buffer, captures)
             }
         }

@@ -2,16 +2,20 @@ internal import GuardCore
 internal import GuardMatching
 internal import GuardYAML
 
-/// `match:` of a rule to detectors: leaves `pcre` and `words`, nodes `any`, nested as deep as the file may be.
+/// `match:` of a rule to detectors: leaves `pcre` and `words`, nodes `any`, `near`, `all` and `not`, nested as deep as the
+/// file may be.
 struct ConditionCompiler {
     let problems: YAMLProblems
     let view: TextView
     let isOnOutput: Bool
-    private(set) var detectors: [Detector] = []
+    /// The patterns are looked for around matches: they are told where they have to lie.
+    var isContext = false
+    var detectors: [Detector] = []
 
-    private static let known = ["pcre", "words", "any"]
-    private static let later = ["all", "not", "near", "json", "tokens", "classify"]
-    private static let laterValidators = ["base58check", "jwt", "json-schema"]
+    private static let known = ["pcre", "words", "any", "all", "not", "near"]
+    private static let later = ["json", "tokens", "classify"]
+    private static let laterValidators = ["json-schema"]
+    private static let knownValidators = "luhn, iban, ssn, nhs, base58check, jwt, entropy(…)"
 
     init(problems: YAMLProblems, view: TextView, isOnOutput: Bool) {
         self.problems = problems
@@ -19,34 +23,45 @@ struct ConditionCompiler {
         self.isOnOutput = isOnOutput
     }
 
-    mutating func add(_ reader: YAMLReader) {
-        guard let map = reader.mapping(keys: Self.known + Self.later + ["validate", "context"]) else { return }
-        for key in Self.later + ["context"] where map[key] != nil {
+    /// `nil` where a problem was reported.
+    @discardableResult
+    mutating func add(_ reader: YAMLReader) -> MatchTree? {
+        guard let map = reader.mapping(keys: Self.known + Self.later + ["validate", "context"]) else { return nil }
+        for key in Self.later where map[key] != nil {
             map.report(key: key, "'\(key)' is not in this version; known here: \(Self.known.joined(separator: ", "))")
         }
         let conditions = map.entries.map(\.key).filter { Self.known.contains($0) || Self.later.contains($0) }
         guard let condition = conditions.first else {
             reader.report("names no condition; one of \(Self.known.joined(separator: ", ")) is needed")
-            return
+            return nil
         }
         guard conditions.count == 1 else {
             map.report(
                 key: conditions[1],
                 "'\(condition)' is the condition here already; put several into a list below 'any'")
-            return
+            return nil
         }
         if condition != "pcre", map["validate"] != nil {
             map.report(key: "validate", "'validate' belongs beside 'pcre'")
         }
+        let first = detectors.count
+        var tree: MatchTree?
         switch condition {
-        case "pcre": if let pcre = map["pcre"] { addPattern(pcre, validate: map["validate"]) }
-        case "words": if let words = map["words"] { addWords(words) }
+        case "pcre":
+            if let pcre = map["pcre"] { addPattern(pcre, validate: map["validate"]) }
+            tree = .leaf(first..<detectors.count)
+        case "words":
+            if let words = map["words"] { addWords(words) }
+            tree = .leaf(first..<detectors.count)
         case "any":
-            guard let items = map["any"]?.items() else { return }
+            guard let items = map["any"]?.items() else { return nil }
             if items.isEmpty { map["any"]?.report("an empty list never matches") }
-            for item in items { add(item) }
+            tree = .any(items.compactMap { add($0) })
+        case "all", "not", "near": tree = map[condition].flatMap { addNode(condition, $0) }
         default: break
         }
+        if let context = map["context"] { addContext(context, of: tree, first) }
+        return tree
     }
 
     // MARK: pcre
@@ -57,7 +72,7 @@ struct ConditionCompiler {
         var rewritten = source
         let pattern: Pattern
         do {
-            if view == .folded {
+            if view != .raw {
                 rewritten = try FoldedPattern.rewrite(source)
                 if rewritten != source {
                     // Compiled as written first, so that a problem's place is one of the file's text.
@@ -67,7 +82,7 @@ struct ConditionCompiler {
                 }
             }
             pattern = try Pattern(
-                rewritten, options: PatternOptions(caseless: view == .folded), validated: validator != nil)
+                rewritten, options: PatternOptions(caseless: view != .raw), validated: validator != nil || isContext)
         } catch let error as PatternError {
             reader.report(atScalar: error.offset, "broken pattern: \(error.message)")
             return
@@ -98,7 +113,7 @@ struct ConditionCompiler {
         detectors.append(
             Detector(
                 pattern: pattern, validator: validator,
-                required: LiteralExtraction.required(source, caseless: view == .folded, isRaw: view == .raw)))
+                required: LiteralExtraction.required(source, caseless: view != .raw, isRaw: view == .raw)))
     }
 
     private func validator(_ reader: YAMLReader) -> Validator? {
@@ -109,6 +124,8 @@ struct ConditionCompiler {
         case "iban" where text == "iban": return .iban
         case "ssn" where text == "ssn": return .ssn
         case "nhs" where text == "nhs": return .nhs
+        case "base58check" where text == "base58check": return .base58check
+        case "jwt" where text == "jwt": return .jwt
         case "entropy":
             let arguments = text.dropFirst(name.count)
             if arguments.first == "(", arguments.last == ")" {
@@ -125,11 +142,11 @@ struct ConditionCompiler {
         default: break
         }
         if Self.laterValidators.contains(String(name)) {
-            reader.report("'validate: \(name)' is not in this version; known here: luhn, iban, ssn, nhs, entropy(…)")
+            reader.report("'validate: \(name)' is not in this version; known here: \(Self.knownValidators)")
         } else {
-            let names = ["luhn", "iban", "ssn", "nhs", "entropy"]
+            let names = ["luhn", "iban", "ssn", "nhs", "base58check", "jwt", "entropy"]
             reader.report(
-                "unknown validator '\(text)'; known here: luhn, iban, ssn, nhs, entropy(…)"
+                "unknown validator '\(text)'; known here: \(Self.knownValidators)"
                     + LikelyMeant.suffix(String(name), among: names))
         }
         return nil
@@ -143,7 +160,7 @@ struct ConditionCompiler {
 
     /// Whole words or phrases: no letter, mark, digit or `_` stands before or behind, and white space in a phrase
     /// stands for one to eight characters of white space. Always caseless.
-    private mutating func addWords(_ reader: YAMLReader) {
+    mutating func addWords(_ reader: YAMLReader) {
         guard let items = reader.items() else { return }
         if items.isEmpty { reader.report("an empty list never matches") }
         var alternatives: [(source: String, length: Int)] = []
@@ -181,7 +198,7 @@ struct ConditionCompiler {
     private mutating func addWords(_ alternatives: [String], _ reader: YAMLReader) {
         let source = "(?:" + alternatives.joined(separator: "|") + ")"
         do {
-            add(try Pattern(source, options: PatternOptions(caseless: true)), nil, source)
+            add(try Pattern(source, options: PatternOptions(caseless: true), validated: isContext), nil, source)
         } catch {
             reader.report("the words make a pattern that does not compile: \(error.message)")
         }
@@ -205,7 +222,7 @@ struct ConditionCompiler {
             source.unicodeScalars.append(scalar)
         }
         guard let first, let last else { return nil }
-        if view == .folded { source = try FoldedPattern.rewrite(source) }
+        if view != .raw { source = try FoldedPattern.rewrite(source) }
         let word = "[\\p{L}\\p{M}\\p{N}_]"
         return (Self.isWordPart(first) ? "(?<!\(word))" : "") + source + (Self.isWordPart(last) ? "(?!\(word))" : "")
     }

@@ -61,8 +61,11 @@ package struct EvaluationScratch: ~Copyable {
     /// Off: every pattern runs on every text. For tests that compare.
     package var usesPrefilter = true
     var folded = FoldedView()
-    var rawSketch = TextSketch()
-    var foldedSketch = TextSketch()
+    var candidates = CandidateSet()
+    /// Detectors to run on one view.
+    var wanted: [UInt32] = []
+    var windows: [ByteRange] = []
+    var spent: [(rule: Int, nanoseconds: UInt64)] = []
 
     package init(limits: MatchLimits = MatchLimits(), matchesMax: Int = 100_000) {
         match = MatchScratch(limits: limits)
@@ -73,72 +76,127 @@ package struct EvaluationScratch: ~Copyable {
 extension RuleBundle {
     /// Judges a complete text by some of the rules (`RuleSelection.rules(for:)`), each on its own view of the text.
     ///
-    /// - Parameter text: valid UTF-8.
+    /// - Parameters:
+    ///   - text: valid UTF-8.
+    ///   - selected: indices in `rules`, ascending.
     package func evaluate(_ text: Span<UInt8>, rules selected: [Int], scratch: inout EvaluationScratch) -> Evaluation {
         var evaluation = Evaluation()
         if selected.isEmpty || text.isEmpty { return evaluation }
-        var hasRaw = false
-        var hasFolded = false
-        // Moved out, so that the scratch stays free to be passed on while a span of the view is alive.
-        var folded = FoldedView()
-        swap(&folded, &scratch.folded)
-        for index in selected {
-            if prefilter.isFolded[index] {
-                if !hasFolded {
-                    hasFolded = true
-                    folded.removeAll()
-                    folded.append(text)
-                    folded.finish()
-                    scratch.foldedSketch.reset(to: folded.text.span)
-                }
-                if scratch.usesPrefilter, !prefilter.mayMatch(index, scratch.foldedSketch) { continue }
-                collect(rules[index], folded.text.span, folded, &scratch, &evaluation)
-            } else {
-                if !hasRaw {
-                    hasRaw = true
-                    scratch.rawSketch.reset(to: text)
-                }
-                if scratch.usesPrefilter, !prefilter.mayMatch(index, scratch.rawSketch) { continue }
-                collect(rules[index], text, nil, &scratch, &evaluation)
-            }
+        let views = prefilter.views(of: selected)
+        scratch.spent.removeAll(keepingCapacity: true)
+        if views.raw { evaluate(text, nil, prefilter.raw, selected, &scratch, &evaluation) }
+        if views.folded {
+            // Moved out, so that the scratch stays free to be passed on while a span of the view is alive.
+            var folded = FoldedView()
+            swap(&folded, &scratch.folded)
+            folded.removeAll()
+            folded.append(text)
+            folded.finish()
+            evaluate(folded.text.span, folded, prefilter.folded, selected, &scratch, &evaluation)
+            swap(&folded, &scratch.folded)
         }
-        swap(&folded, &scratch.folded)
+        if hasComposed { evaluateComposed(text, rules: selected, scratch: &scratch, &evaluation) }
         if evaluation.matches.count > 1 { Self.sort(&evaluation.matches) }
+        if !scratch.spent.isEmpty { timeAccount.add(scratch.spent) }
         return evaluation
     }
 
-    private func collect(
-        _ rule: CompiledRule, _ text: Span<UInt8>, _ view: FoldedView?, _ scratch: inout EvaluationScratch,
-        _ evaluation: inout Evaluation
+    /// Runs the detectors of one view that may match, in the order of their rules, so that what is found and what fails
+    /// is the same in the same order with prefilter and without.
+    private func evaluate(
+        _ text: Span<UInt8>, _ view: FoldedView?, _ plan: PrefilterPlan.View, _ selected: [Int],
+        _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
-        detectors: for detector in rule.detectors {
-            if scratch.usesPrefilter {
-                let possible =
-                    view == nil
-                    ? detector.required.mayOccur(in: scratch.rawSketch)
-                    : detector.required.mayOccur(in: scratch.foldedSketch)
-                if !possible { continue }
-            }
-            var from = 0
-            while from < text.count {
-                switch detector.firstMatch(in: text, from: from, mode: .complete, scratch: &scratch.match) {
-                case .none, .partial: continue detectors
-                case .failed(let failure):
-                    evaluation.failures.append(ScanFailure(rule: rule.index, reason: .init(failure)))
-                    continue detectors
-                case .match(let range):
-                    guard evaluation.matches.count < scratch.matchesMax else {
-                        evaluation.failures.append(ScanFailure(rule: rule.index, reason: .tooManyMatches))
-                        return
-                    }
-                    let mask = rule.mask?.render(text, range: range) { scratch.match.capture($0) }
-                    evaluation.matches.append(
-                        RuleMatch(rule: rule.index, range: view?.rawRange(of: range) ?? range, mask: mask))
-                    // A match is never empty, so this moves on.
-                    from = range.upperBound
+        scratch.wanted.removeAll(keepingCapacity: true)
+        if scratch.usesPrefilter {
+            plan.automaton.scan(text, into: &scratch.candidates)
+            scratch.wanted.append(contentsOf: scratch.candidates.touched)
+            scratch.wanted.append(contentsOf: plan.automaton.unknown)
+            scratch.wanted.sort()
+        } else {
+            scratch.wanted.append(contentsOf: 0..<UInt32(plan.detectors.count))
+        }
+        let isAll = selected.count == rules.count
+        var before: UInt64 = 0
+        for number in 0..<scratch.wanted.count {
+            let detector = Int(scratch.wanted[number])
+            let rule = plan.detectors[detector].rule
+            guard isAll || prefilter.contains(selected, rule) else { continue }
+            let isKnown = scratch.usesPrefilter && scratch.candidates.contains(detector)
+            if isKnown {
+                scratch.candidates.windows(of: detector, into: &scratch.windows)
+                // Most candidates end here, before anything of the rule is touched.
+                var first = 0
+                guard Self.nextWindow(text, plan.startBytes[detector], 0, &first, scratch.windows) != nil else {
+                    continue
                 }
             }
+            if before == 0 { before = RuleTimeAccount.now() }
+            collect(plan.detectors[detector], text, view, isKnown, &scratch, &evaluation)
+            let after = RuleTimeAccount.now()
+            scratch.spent.append((rule, after &- before))
+            before = after
         }
+    }
+
+    /// All matches of one detector, from left to right without overlap. `isKnown`: they begin in `scratch.windows`.
+    private func collect(
+        _ place: PrefilterPlan.Place, _ text: Span<UInt8>, _ view: FoldedView?, _ isKnown: Bool,
+        _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
+    ) {
+        let detector = rules[place.rule].detectors[place.detector]
+        let startBytes = detector.pattern.startBytes
+        var from = 0
+        var window = 0
+        var isKnown = isKnown
+        if isKnown, !detector.contexts.isEmpty {
+            // Where a context refuses a match the search goes on behind it, perhaps behind windows to come.
+            (from, isKnown) = (scratch.windows.first?.lowerBound ?? 0, false)
+            while from < text.count, text[from] & 0xC0 == 0x80 { from += 1 }
+        }
+        while from < text.count {
+            var through: Int?
+            if isKnown {
+                guard let next = Self.nextWindow(text, startBytes, from, &window, scratch.windows) else { return }
+                (from, through) = (next.lowerBound, next.upperBound - 1)
+            }
+            switch detector.firstMatch(
+                in: text, from: from, through: through, mode: .complete, scratch: &scratch.match)
+            {
+            case .none, .partial:
+                guard isKnown else { return }
+                window += 1
+            case .failed(let failure):
+                evaluation.failures.append(ScanFailure(rule: place.rule, reason: .init(failure)))
+                return
+            case .match(let range):
+                guard evaluation.matches.count < scratch.matchesMax else {
+                    let failure = ScanFailure(rule: place.rule, reason: .tooManyMatches)
+                    if evaluation.failures.last != failure { evaluation.failures.append(failure) }
+                    return
+                }
+                let mask = rules[place.rule].mask?.render(text, range: range) { scratch.match.capture($0) }
+                evaluation.matches.append(
+                    RuleMatch(rule: place.rule, range: view?.rawRange(of: range) ?? range, mask: mask))
+                // A match is never empty, so this moves on.
+                from = range.upperBound
+            }
+        }
+    }
+
+    /// The rest of the first window at or behind `from` in which the pattern can begin, on character boundaries.
+    private static func nextWindow(
+        _ text: Span<UInt8>, _ startBytes: ByteSet, _ from: Int, _ window: inout Int, _ windows: [ByteRange]
+    ) -> ByteRange? {
+        while window < windows.count {
+            var low = max(from, windows[window].lowerBound)
+            let end = min(windows[window].upperBound, text.count)
+            // Inside a character nothing begins.
+            while low < end, text[low] & 0xC0 == 0x80 { low += 1 }
+            if low < end, let start = startBytes.firstIndex(in: text, from: low, to: end) { return start..<end }
+            window += 1
+        }
+        return nil
     }
 
     /// Brings matches into their order and drops what several detectors of a rule found alike.

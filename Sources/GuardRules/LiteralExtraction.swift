@@ -1,154 +1,281 @@
-/// Finds literals of which every match of a pattern must hold at least one.
+internal import GuardMatching
+
+/// Finds literals of which every match of a pattern must hold at least one, and how far behind its start.
 ///
 /// Why it never says a false "no": it walks the pattern's syntax and keeps only what it knows. A literal character, a
-/// small class or a group of such is *exact* (the strings it can match are listed); everything else ends the run of
-/// literals before it. What may be skipped (`?`, `*`, `{0,n}`) requires nothing; of alternatives each must require
-/// something. Any construct that is not understood makes the whole answer "unknown", and then the pattern always runs.
-/// Zero-width assertions match no text, so the literals on both sides of one stay neighbours.
+/// small class or a group of such is *exact* (the strings it can match are listed, digits of any kind as `0`); everything
+/// else ends the run of literals before it. What may be skipped (`?`, `*`, `{0,n}`) requires nothing; of alternatives each
+/// must require something. Lengths are bounds in bytes, wide where a character's are not known. Any construct that is not
+/// understood makes the whole answer "unknown", and then the pattern always runs. Zero-width assertions match no text, so
+/// the literals on both sides of one stay neighbours.
 struct LiteralExtraction {
+    typealias Literal = RequiredLiterals.Literal
+    typealias Front = RequiredLiterals.Front
+
     /// What is known of a part of a pattern.
-    private struct Known {
+    struct Known {
         /// All the strings it can match, where they are few.
         var exact: [[UInt8]]?
         /// One of these occurs in whatever it matches.
-        var required: [[UInt8]]?
+        var required: [Literal]?
+        /// A run that whatever it matches holds.
+        var run: RequiredLiterals.Run?
+        /// What its matches are made of.
+        var front: Front
+        /// One character of these bytes and no others.
+        var single: ByteSet?
 
-        static let opaque = Known(exact: nil, required: nil)
-        static let empty = Known(exact: [[]], required: nil)
+        init(
+            exact: [[UInt8]]? = nil, required: [Literal]? = nil, run: RequiredLiterals.Run? = nil, front: Front,
+            single: ByteSet? = nil
+        ) {
+            (self.exact, self.required, self.run, self.front, self.single) = (exact, required, run, front, single)
+        }
+
+        static let empty = Known(exact: [[]], front: .none)
+        /// Anything of so many bytes.
+        static func opaque(_ min: Int, _ max: Int?, _ bytes: ByteSet = .all) -> Known {
+            Known(front: Front(length: LengthRange(min, max), bytes: bytes))
+        }
+        /// One character of a set.
+        static func one(of bytes: ByteSet, longest: Int) -> Known {
+            Known(front: Front(length: LengthRange(1, longest), bytes: bytes), single: bytes)
+        }
     }
 
-    private struct NotUnderstood: Error {}
+    struct NotUnderstood: Error {}
 
-    private static let exactMax = 48
-    private static let lengthMin = 1
+    private static let exactMax = 64
+    private static let literalBytesMax = 10
 
-    private let source: [UInt8]
-    private var index = 0
-    private var isCaseless: Bool
+    let source: [UInt8]
+    var index = 0
+    var isCaseless: Bool
+    private let isRaw: Bool
 
     static func required(_ source: String, caseless: Bool, isRaw: Bool) -> RequiredLiterals {
-        var walker = LiteralExtraction(source: Array(source.utf8), isCaseless: caseless)
-        guard let known = try? walker.alternation(), walker.index == walker.source.count,
-            let literals = Self.candidate(known.exact) ?? known.required
-        else { return .unknown }
-        // A caseless s or k in raw text may be U+017F or U+212A.
-        let avoiding: Set<UInt8> = isRaw && walker.isCaseless ? [UInt8(ascii: "s"), UInt8(ascii: "k")] : []
-        return RequiredLiterals(any: literals, avoiding: avoiding)
+        var walker = LiteralExtraction(source: Array(source.utf8), isCaseless: caseless, isRaw: isRaw)
+        guard let known = try? walker.alternation(), walker.index == walker.source.count else { return .unknown }
+        let literals = (walker.candidate(known.exact, before: .none) ?? known.required ?? []).flatMap(walker.finished)
+        let rarity = literals.isEmpty ? 0 : LiteralFrequency.rarity(literals)
+        // Long runs are rarer than short literals, and found by looking at few bytes.
+        if let run = known.run, run.length >= 12, rarity < 30 { return RequiredLiterals(run: run) }
+        guard rarity >= LiteralFrequency.useful, literals.allSatisfy({ !$0.bytes.isEmpty }) else { return .unknown }
+        return RequiredLiterals(any: literals)
     }
 
-    private init(source: [UInt8], isCaseless: Bool) {
+    private init(source: [UInt8], isCaseless: Bool, isRaw: Bool) {
         self.source = source
         self.isCaseless = isCaseless
+        self.isRaw = isRaw
     }
 
-    private static func candidate(_ exact: [[UInt8]]?) -> [[UInt8]]? {
-        guard let exact, !exact.isEmpty, exact.allSatisfy({ $0.count >= lengthMin }) else { return nil }
-        return exact
+    /// In raw text a caseless `s` may be U+017F and a caseless `k` U+212A, which are longer. The folded view has neither.
+    var hasLongCases: Bool { isRaw && isCaseless }
+
+    func longestLength(_ literal: [UInt8]) -> Int {
+        guard hasLongCases else { return literal.count }
+        return literal.reduce(0) { $0 + ($1 == UInt8(ascii: "s") ? 2 : $1 == UInt8(ascii: "k") ? 3 : 1) }
     }
 
-    private static func score(_ literals: [[UInt8]]) -> Int {
-        let length = literals.map(\.count).min() ?? 0
-        // Of single bytes, one that words and numbers do not hold says more.
-        let isRare = literals.allSatisfy { literal in
-            literal.contains { $0 &- 0x30 >= 10 && ($0 | 0x20) &- 0x61 >= 26 && !" .,-'".utf8.contains($0) }
+    func front(_ exact: [[UInt8]]) -> Front {
+        var bytes = ByteSet()
+        for string in exact { for byte in string { bytes.formUnion(unfolded(byte)) } }
+        return Front(
+            length: LengthRange(exact.lazy.map(\.count).min() ?? 0, exact.lazy.map(longestLength).max() ?? 0),
+            bytes: bytes)
+    }
+
+    /// Every byte of what a folded byte may stand for.
+    func unfolded(_ byte: UInt8) -> ByteSet {
+        var set = ByteSet([byte])
+        if byte &- 0x61 < 26 || byte &- 0x41 < 26 {
+            set.insert(byte ^ 0x20)
+            if hasLongCases { for byte in Self.longCases { set.insert(byte) } }
+        } else if byte &- 0x30 < 10 {
+            for digit in UInt8(ascii: "0")...UInt8(ascii: "9") { set.insert(digit) }
         }
-        return min(8, length) * 8 - literals.count + (length < 3 && isRare ? 4 : 0)
+        return set
     }
 
-    private func at(_ offset: Int) -> UInt8? { index + offset < source.count ? source[index + offset] : nil }
+    /// The bytes of U+017F and U+212A.
+    private static let longCases: [UInt8] = [0xC5, 0xBF, 0xE2, 0x84, 0xAA]
+
+    func candidate(_ exact: [[UInt8]]?, before: Front) -> [Literal]? {
+        guard let exact, !exact.isEmpty, exact.allSatisfy({ !$0.isEmpty }) else { return nil }
+        return exact.map { Literal(bytes: $0, before: before) }
+    }
+
+    /// Cut to a length that keeps the automaton small, at the rarest place, and with all cases of `s` and `k`.
+    func finished(_ literal: Literal) -> [Literal] {
+        var best: (rarity: Int, range: Range<Int>)?
+        for start in literal.bytes.indices {
+            var end = start
+            var long = 0
+            while end < literal.bytes.count, end - start < Self.literalBytesMax {
+                if hasLongCases, literal.bytes[end] == UInt8(ascii: "s") || literal.bytes[end] == UInt8(ascii: "k") {
+                    if long == 3 { break }
+                    long += 1
+                }
+                end += 1
+            }
+            let rarity = LiteralFrequency.rarity(literal.bytes[start..<end])
+            if rarity > best?.rarity ?? -1 { best = (rarity, start..<end) }
+        }
+        guard let range = best?.range else { return [literal] }
+        let before = literal.before + front([Array(literal.bytes[..<range.lowerBound])])
+        var variants: [[UInt8]] = [[]]
+        for byte in literal.bytes[range] {
+            switch byte {
+            case UInt8(ascii: "s") where hasLongCases:
+                variants = variants.flatMap { [$0 + [byte], $0 + [0xC5, 0xBF]] }
+            case UInt8(ascii: "k") where hasLongCases:
+                variants = variants.flatMap { [$0 + [byte], $0 + [0xE2, 0x84, 0xAA]] }
+            default: for index in variants.indices { variants[index].append(byte) }
+            }
+        }
+        return variants.map { Literal(bytes: $0, before: before) }
+    }
+
+    func at(_ offset: Int) -> UInt8? { index + offset < source.count ? source[index + offset] : nil }
 
     // MARK: structure
 
-    private mutating func alternation() throws(NotUnderstood) -> Known {
+    mutating func alternation() throws(NotUnderstood) -> Known {
         var result = try sequence()
         while at(0) == UInt8(ascii: "|") {
             index += 1
             let next = try sequence()
-            let left = Self.candidate(result.exact) ?? result.required
-            let right = Self.candidate(next.exact) ?? next.required
-            if let one = result.exact, let other = next.exact, one.count + other.count <= Self.exactMax {
-                result = Known(exact: one + other, required: nil)
-            } else if let left, let right, left.count + right.count <= Self.exactMax * 4 {
-                result = Known(exact: nil, required: left + right)
-            } else {
-                result = .opaque
+            let left = candidate(result.exact, before: .none) ?? result.required
+            let right = candidate(next.exact, before: .none) ?? next.required
+            var both = Known(front: result.front.union(next.front))
+            if let one = result.run, let other = next.run {
+                both.run = RequiredLiterals.Run(
+                    bytes: one.bytes.union(other.bytes), length: min(one.length, other.length),
+                    before: one.before.union(other.before))
             }
+            if let one = result.exact, let other = next.exact, one.count + other.count <= Self.exactMax {
+                both.exact = one + other
+            } else if let left, let right, left.count + right.count <= 4096 {
+                both.required = left + right
+            }
+            result = both
         }
         return result
     }
 
-    private mutating func sequence() throws(NotUnderstood) -> Known {
-        var run: [[UInt8]] = [[]]
-        var isExact = true
-        var best: [[UInt8]]?
-        func better(_ literals: [[UInt8]]?) {
-            guard let literals, Self.score(literals) > best.map(Self.score) ?? .min else { return }
+    /// A sequence's literals: the run that ends where the reader stands, and the best one before it.
+    struct Run {
+        var strings: [[UInt8]] = [[]]
+        /// What the sequence matches before the run.
+        var before = Front.none
+        /// Nothing but the run was seen.
+        var isWhole = true
+        var best: [Literal]?
+        /// The longest run of bytes of one kind.
+        var longest: RequiredLiterals.Run?
+
+        mutating func offer(_ run: RequiredLiterals.Run?) {
+            guard let run, run.length > longest?.length ?? 0 else { return }
+            longest = run
+        }
+
+        mutating func offer(_ literals: [Literal]?) {
+            guard let literals else { return }
+            if let best, LiteralFrequency.score(literals) <= LiteralFrequency.score(best) { return }
             best = literals
         }
+    }
+
+    /// Ends the run; `gap` is what comes before the next one.
+    func cut(_ run: inout Run, gap: Front) {
+        run.offer(candidate(run.strings, before: run.before))
+        run.before = run.before + front(run.strings) + gap
+        run.strings = [[]]
+        run.isWhole = false
+    }
+
+    mutating func sequence() throws(NotUnderstood) -> Known {
+        var run = Run()
         while let byte = at(0), byte != UInt8(ascii: "|"), byte != UInt8(ascii: ")") {
             let part = try atom()
             let (low, high) = try quantifier()
-            var exact = part.exact
-            if low == 0 {
-                if high == 1, let some = exact, some.count < Self.exactMax { exact = some + [[]] } else { exact = nil }
-            } else {
-                better(part.required)
-                if let some = exact, high != low || low > 4 {
-                    // At least once: the first one stands next to what came before.
-                    if some.count * run.count <= Self.exactMax {
-                        run = Self.product(run, some)
-                    } else {
-                        better(Self.candidate(run))
-                        run = some
-                    }
-                    exact = nil
-                } else if let some = exact, low > 1 {
-                    var repeated = some
-                    for _ in 1..<low where repeated.count * some.count <= Self.exactMax {
-                        repeated = Self.product(repeated, some)
-                    }
-                    exact = some.count == 1 ? repeated : nil
-                }
+            let front = run.before + front(run.strings)
+            if low > 0, let required = part.required {
+                run.offer(required.map { Literal(bytes: $0.bytes, before: front + $0.before) })
             }
-            if let some = exact, some.count * run.count <= Self.exactMax {
-                run = Self.product(run, some)
-            } else {
-                better(Self.candidate(run))
-                isExact = false
-                run = exact ?? [[]]
+            if low > 0, var inner = part.run {
+                inner.before = front + inner.before
+                run.offer(inner)
+            }
+            if low > 1, let bytes = part.single {
+                run.offer(RequiredLiterals.Run(bytes: bytes, length: low, before: front))
+            }
+            guard let some = part.exact else {
+                cut(&run, gap: gap(part, low, high))
+                continue
+            }
+            if low == 0 {
+                if high == 1, (some.count + 1) * run.strings.count <= Self.exactMax {
+                    run.strings = Self.product(run.strings, some + [[]])
+                } else {
+                    cut(&run, gap: gap(part, 0, high))
+                }
+                continue
+            }
+            // At least once: as many copies as can be listed stand next to what came before.
+            var copies = 0
+            while copies < min(low, 8) {
+                if some.count * run.strings.count > Self.exactMax {
+                    guard copies == 0, some.count <= Self.exactMax else { break }
+                    cut(&run, gap: .none)
+                }
+                run.strings = Self.product(run.strings, some)
+                copies += 1
+            }
+            if low > copies || high != low {
+                cut(&run, gap: gap(part, low - copies, high.map { $0 - copies }))
             }
         }
-        if isExact { return Known(exact: run, required: nil) }
-        better(Self.candidate(run))
-        return Known(exact: nil, required: best)
+        let whole = run.before + front(run.strings)
+        if run.isWhole { return Known(exact: run.strings, run: run.longest, front: whole) }
+        run.offer(candidate(run.strings, before: run.before))
+        return Known(required: run.best, run: run.longest, front: whole)
     }
 
-    private static func product(_ left: [[UInt8]], _ right: [[UInt8]]) -> [[UInt8]] {
+    func gap(_ part: Known, _ low: Int, _ high: Int?) -> Front {
+        Front(length: part.front.length.repeated(low, high), bytes: part.front.bytes)
+    }
+
+    static func product(_ left: [[UInt8]], _ right: [[UInt8]]) -> [[UInt8]] {
         left.flatMap { head in right.map { head + $0 } }
     }
 
-    /// Lower and upper bound of repeats; `Int.max`: no upper bound.
-    private mutating func quantifier() throws(NotUnderstood) -> (Int, Int) {
-        var bounds = (1, 1)
+    /// Lower and upper bound of repeats; `nil`: no upper bound.
+    mutating func quantifier() throws(NotUnderstood) -> (Int, Int?) {
+        var bounds: (Int, Int?) = (1, 1)
         switch at(0) {
         case UInt8(ascii: "?"): (bounds, index) = ((0, 1), index + 1)
-        case UInt8(ascii: "*"): (bounds, index) = ((0, .max), index + 1)
-        case UInt8(ascii: "+"): (bounds, index) = ((1, .max), index + 1)
+        case UInt8(ascii: "*"): (bounds, index) = ((0, nil), index + 1)
+        case UInt8(ascii: "+"): (bounds, index) = ((1, nil), index + 1)
         case UInt8(ascii: "{"):
-            guard let (low, high, end) = braces() else { return bounds }
+            guard let (low, high, end) = braces() else {
+                // Newer PCRE2 reads `{,3}` and `{ 1 }` as repeats, this one as text.
+                if let next = at(1), next == UInt8(ascii: ",") || next == 0x20 || next == 0x09 { throw NotUnderstood() }
+                return bounds
+            }
             (bounds, index) = ((low, high), end)
         default: return bounds
         }
         if at(0) == UInt8(ascii: "?") || at(0) == UInt8(ascii: "+") { index += 1 }
         // `a{2}{3}`: a quantifier of a quantifier is legal and rare.
         switch at(0) {
-        case UInt8(ascii: "?"), UInt8(ascii: "*"), UInt8(ascii: "+"): throw NotUnderstood()
-        case UInt8(ascii: "{") where braces() != nil: throw NotUnderstood()
+        case UInt8(ascii: "?"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "{"): throw NotUnderstood()
         default: return bounds
         }
     }
 
-    private func braces() -> (Int, Int, Int)? {
+    func braces() -> (Int, Int?, Int)? {
         var position = index + 1
         func number() -> Int? {
             var value: Int?
@@ -162,165 +289,8 @@ struct LiteralExtraction {
         if source[position] == UInt8(ascii: "}") { return (low, low, position + 1) }
         guard source[position] == UInt8(ascii: ",") else { return nil }
         position += 1
-        let high = number() ?? .max
-        guard position < source.count, source[position] == UInt8(ascii: "}") else { return nil }
+        let high = number()
+        guard position < source.count, source[position] == UInt8(ascii: "}"), high ?? low >= low else { return nil }
         return (low, high, position + 1)
-    }
-
-    // MARK: atoms
-
-    private mutating func atom() throws(NotUnderstood) -> Known {
-        guard let byte = at(0) else { return .empty }
-        switch byte {
-        case UInt8(ascii: "("): return try group()
-        case UInt8(ascii: "["): return try characterClass()
-        case UInt8(ascii: "\\"): return try escape()
-        case UInt8(ascii: "."):
-            index += 1
-            return .opaque
-        case UInt8(ascii: "^"), UInt8(ascii: "$"):
-            index += 1
-            return .empty
-        case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "?"): throw NotUnderstood()
-        case 0x80...:
-            // A whole character, so that a quantifier behind it applies to all its bytes.
-            index += 1
-            while let next = at(0), next & 0xC0 == 0x80 { index += 1 }
-            return .opaque
-        default:
-            index += 1
-            return Known(exact: [[lower(byte)]], required: nil)
-        }
-    }
-
-    private func lower(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte + 0x20 : byte }
-
-    private mutating func escape() throws(NotUnderstood) -> Known {
-        guard let next = at(1) else { throw NotUnderstood() }
-        index += 2
-        switch next {
-        case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "A"), UInt8(ascii: "z"), UInt8(ascii: "Z"):
-            return .empty
-        case UInt8(ascii: "d"), UInt8(ascii: "D"), UInt8(ascii: "w"), UInt8(ascii: "W"), UInt8(ascii: "s"),
-            UInt8(ascii: "S"), UInt8(ascii: "h"), UInt8(ascii: "H"), UInt8(ascii: "v"), UInt8(ascii: "V"),
-            UInt8(ascii: "R"), UInt8(ascii: "X"), UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"),
-            UInt8(ascii: "f"), UInt8(ascii: "e"), UInt8(ascii: "a"):
-            return .opaque
-        case UInt8(ascii: "1")...UInt8(ascii: "9"):
-            while let digit = at(0), digit &- 0x30 < 10 { index += 1 }
-            return .opaque
-        case UInt8(ascii: "x"), UInt8(ascii: "p"), UInt8(ascii: "P"), UInt8(ascii: "k"):
-            guard at(0) == UInt8(ascii: "{") else { throw NotUnderstood() }
-            while let byte = at(0) {
-                index += 1
-                if byte == UInt8(ascii: "}") { return .opaque }
-            }
-            throw NotUnderstood()
-        case UInt8(ascii: "0"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), 0x80...:
-            throw NotUnderstood()
-        default: return Known(exact: [[next]], required: nil)
-        }
-    }
-
-    private mutating func characterClass() throws(NotUnderstood) -> Known {
-        var position = index + 1
-        var members: [[UInt8]]? = []
-        if position < source.count, source[position] == UInt8(ascii: "^") {
-            members = nil
-            position += 1
-        }
-        var isFirst = true
-        while position < source.count {
-            let byte = source[position]
-            if byte == UInt8(ascii: "]"), !isFirst {
-                index = position + 1
-                guard let members, members.count <= 8, !members.isEmpty else { return .opaque }
-                return Known(exact: members, required: nil)
-            }
-            isFirst = false
-            switch byte {
-            case UInt8(ascii: "\\"):
-                guard position + 1 < source.count, source[position + 1] != UInt8(ascii: "Q"),
-                    source[position + 1] != UInt8(ascii: "E"), source[position + 1] != UInt8(ascii: "c")
-                else { throw NotUnderstood() }
-                members = nil
-                position += 2
-            case UInt8(ascii: "["):
-                guard position + 1 < source.count,
-                    [UInt8(ascii: ":"), UInt8(ascii: "."), UInt8(ascii: "=")].contains(source[position + 1])
-                else {
-                    members?.append([byte])
-                    position += 1
-                    continue
-                }
-                // `[:name:]` or the two characters themselves: not worth telling apart.
-                throw NotUnderstood()
-            case UInt8(ascii: "-"), 0x80...:
-                members = nil
-                position += 1
-            default:
-                if !(members ?? []).contains([lower(byte)]) { members?.append([lower(byte)]) }
-                position += 1
-            }
-        }
-        throw NotUnderstood()
-    }
-
-    private mutating func group() throws(NotUnderstood) -> Known {
-        index += 1
-        if at(0) == UInt8(ascii: "*") { throw NotUnderstood() }
-        guard at(0) == UInt8(ascii: "?") else { return try body() }
-        index += 1
-        guard let kind = at(0) else { throw NotUnderstood() }
-        switch kind {
-        case UInt8(ascii: ":"), UInt8(ascii: ">"), UInt8(ascii: "|"):
-            index += 1
-            return try body()
-        case UInt8(ascii: "="), UInt8(ascii: "!"):
-            index += 1
-            _ = try body()
-            return .empty
-        case UInt8(ascii: "<") where at(1) == UInt8(ascii: "=") || at(1) == UInt8(ascii: "!"):
-            index += 2
-            _ = try body()
-            return .empty
-        case UInt8(ascii: "<"):
-            try skip(to: UInt8(ascii: ">"))
-            return try body()
-        case UInt8(ascii: "P") where at(1) == UInt8(ascii: "<"):
-            try skip(to: UInt8(ascii: ">"))
-            return try body()
-        default: return try settings()
-        }
-    }
-
-    /// `(?i)`, `(?s:…)` and the like.
-    private mutating func settings() throws(NotUnderstood) -> Known {
-        while let letter = at(0) {
-            index += 1
-            switch letter {
-            case UInt8(ascii: "i"): isCaseless = true
-            case UInt8(ascii: "m"), UInt8(ascii: "s"), UInt8(ascii: "U"), UInt8(ascii: "J"), UInt8(ascii: "-"): break
-            case UInt8(ascii: ")"): return .empty
-            case UInt8(ascii: ":"): return try body()
-            default: throw NotUnderstood()
-            }
-        }
-        throw NotUnderstood()
-    }
-
-    private mutating func body() throws(NotUnderstood) -> Known {
-        let known = try alternation()
-        guard at(0) == UInt8(ascii: ")") else { throw NotUnderstood() }
-        index += 1
-        return known
-    }
-
-    private mutating func skip(to end: UInt8) throws(NotUnderstood) {
-        while let byte = at(0) {
-            index += 1
-            if byte == end { return }
-        }
-        throw NotUnderstood()
     }
 }

@@ -16,8 +16,13 @@ package final class RuleBundle: Sendable {
 
     let inputSelection: RuleSelection
     let outputSelection: RuleSelection
+    /// What is selected depends on the request or on the time.
     package let hasConditions: Bool
+    let hasComposed: Bool
+    let hasAllowances: Bool
     let prefilter: PrefilterPlan
+    /// What the rules cost; for the metrics.
+    package let timeAccount: RuleTimeAccount
 
     /// One file of a bundle in memory.
     package struct File: Sendable {
@@ -62,8 +67,11 @@ package final class RuleBundle: Sendable {
         hash = Self.hash(files)
         inputSelection = RuleSelection(phase: .input, rules: rules)
         outputSelection = RuleSelection(phase: .output, rules: rules)
-        hasConditions = rules.contains { !$0.when.isAlways }
+        hasConditions = rules.contains { !$0.when.isAlways || $0.allowance?.expires != nil }
+        hasComposed = rules.contains { $0.composed != nil }
+        hasAllowances = rules.contains { $0.allowance != nil }
         prefilter = PrefilterPlan(rules)
+        timeAccount = RuleTimeAccount(rules: rules.count)
     }
 
     package func rule(_ id: RuleID) -> CompiledRule? {

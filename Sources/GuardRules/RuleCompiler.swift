@@ -4,8 +4,8 @@ internal import GuardYAML
 
 /// Reads rule files into compiled rules and collects every problem of all files.
 final class RuleCompiler {
-    private let problems = YAMLProblems()
-    private var rules: [CompiledRule] = []
+    let problems = YAMLProblems()
+    var rules: [CompiledRule] = []
     private var detectorCount = 0
 
     /// All detectors of a bundle: PCRE2 code and JIT code are memory that no limit of the file size bounds.
@@ -42,6 +42,8 @@ final class RuleCompiler {
         }
         try problems.throwIfErrors()
         for index in rules.indices { rules[index].index = index }
+        resolveAllowances()
+        try problems.throwIfErrors()
         return (rules, problems.list)
     }
 
@@ -53,10 +55,8 @@ final class RuleCompiler {
 
     private static let ruleKeys = [
         "id", "description", "on", "roles", "when", "match", "view", "action", "mask", "severity", "mode", "stream",
-        "onHoldOverflow", "tests", "suppresses",
+        "onHoldOverflow", "tests", "suppresses", "reason", "expires",
     ]
-
-    private enum StreamPolicy: String, CaseIterable { case hold, cut }
 
     private func add(_ reader: YAMLReader) {
         guard let map = reader.mapping(keys: Self.ruleKeys) else { return }
@@ -79,33 +79,38 @@ final class RuleCompiler {
         let severity = map["severity"]?.choice(of: Severity.self) ?? .medium
         let mode = map["mode"]?.choice(of: Mode.self) ?? .enforce
         let overflow = map["onHoldOverflow"]?.choice(of: HoldOverflow.self) ?? .block
-        if let stream = map["stream"], let policy = stream.choice(of: StreamPolicy.self) {
-            stream.report(
-                "'stream: \(policy.rawValue)' changes nothing: the conditions of this rule are exact on streams",
-                level: .warning)
-        }
-        if map["suppresses"] != nil, action != nil {
-            map.report(key: "suppresses", "'suppresses' belongs to 'action: allow', which is not in this version")
-        }
+        let stream = map["stream"]?.choice([("hold", WholeStream.hold), ("cut", .cut)])
+        let allowance = self.allowance(map, action: action)
         var mask = map["mask"].flatMap { self.mask($0, action: action) }
+        let placeholder = map["mask"].flatMap { isMapping($0) ? self.placeholder($0, phases: phases) : nil }
         if action == .mask, map["mask"] == nil { mask = .standard }
         let tests = map["tests"].map(self.tests) ?? RuleTests()
 
         var conditions = ConditionCompiler(problems: problems, view: view, isOnOutput: phases.contains(.output))
-        if let match = map.required("match", in: "a rule") { conditions.add(match) }
-        if let template = mask, let reader = map["mask"] {
+        let tree = map.required("match", in: "a rule").flatMap { conditions.add($0) }
+        if let template = mask, let reader = map["mask"], !isMapping(reader) {
             mask = resolve(template, conditions.detectors, reader)
         }
         detectorCount += conditions.detectors.count
+        let composed = tree.flatMap { self.composed($0, conditions, map, stream, action, phases) }
 
         guard problems.list.count(where: { $0.level == .error }) == errorsBefore, let id, let action else { return }
-        rules.append(
+        var rule =
             CompiledRule(
                 id: id, index: 0, phases: Set(phases), roles: roles.map { Set($0) } ?? CompiledRule.defaultRoles,
                 when: when, view: view, action: action, severity: severity, mode: mode, onHoldOverflow: overflow,
-                detectors: conditions.detectors, mask: action == .mask ? mask : nil,
+                detectors: composed == nil ? conditions.detectors : [], mask: action == .mask ? mask : nil,
                 place: RulePlace(file: reader.file, line: reader.node.line, column: reader.node.column), tests: tests,
-                summary: map["description"]?.string()))
+                summary: map["description"]?.string())
+        rule.composed = composed
+        rule.allowance = allowance
+        rule.placeholder = placeholder
+        rules.append(rule)
+    }
+
+    private func isMapping(_ reader: YAMLReader) -> Bool {
+        if case .mapping = reader.node.kind { return true }
+        return false
     }
 
     private func id(_ reader: YAMLReader) -> RuleID? {
@@ -123,31 +128,20 @@ final class RuleCompiler {
     }
 
     private func view(_ reader: YAMLReader) -> TextView? {
-        guard let view = reader.choice(of: TextView.self) else { return nil }
-        if view == .decoded {
-            reader.report("'view: decoded' is not in this version; known here: raw, folded")
-            return nil
-        }
-        return view
+        reader.choice(of: TextView.self)
     }
 
     private func action(_ reader: YAMLReader) -> Action? {
-        if reader.node.scalar?.text == "allow" {
-            reader.report("'action: allow' is not in this version; known here: flag, mask, block")
-            return nil
-        }
-        return reader.choice([("flag", .flag), ("mask", .mask), ("block", .block)])
+        reader.choice([("flag", .flag), ("mask", .mask), ("block", .block), ("allow", .allow)])
     }
 
     private func mask(_ reader: YAMLReader, action: Action?) -> MaskTemplate? {
-        if case .mapping = reader.node.kind {
-            reader.report("reversible masks ('placeholder', 'restore') are not in this version; write a text")
-            return nil
-        }
-        guard let text = reader.string() else { return nil }
         if let action, action != .mask {
             reader.report("'mask' belongs to 'action: mask'; this rule has 'action: \(action.rawValue)'")
         }
+        // Where nobody keeps the table, the placeholder's place is taken by the standard text.
+        if isMapping(reader) { return .standard }
+        guard let text = reader.string() else { return nil }
         do {
             return try MaskTemplate(text)
         } catch {

@@ -1,3 +1,4 @@
+internal import Glibc
 package import GuardCore
 
 /// The rules that apply to one request in one phase. Made once per request and phase; free where no rule has `when`.
@@ -27,11 +28,15 @@ package struct TextEdit: Sendable, Hashable {
     package var replacement: [UInt8]
     /// Indices of the rules whose matches it covers, ascending.
     package var rules: [Int]
+    /// The rule whose text it is.
+    package var textRule: Int?
 
+    /// - Parameter rules: the one whose text it is first.
     package init(range: ByteRange, replacement: [UInt8], rules: [Int]) {
         self.range = range
         self.replacement = replacement
         self.rules = rules
+        textRule = rules.first
     }
 }
 
@@ -51,11 +56,21 @@ package struct TextVerdict: Sendable {
 
 extension RuleBundle {
     /// - Parameters: what is not known is nil and matches only `*`.
-    package func select(phase: Phase, model: String?, tenant: String?, route: String?) -> RuleSelection {
+    ///   `now` is in seconds since 1970, for allowances that expire; nil: the clock's.
+    package func select(
+        phase: Phase, model: String?, tenant: String?, route: String?, now: Int? = nil
+    ) -> RuleSelection {
         guard hasConditions else { return phase == .input ? inputSelection : outputSelection }
+        let now = now ?? time(nil)
         return RuleSelection(
-            phase: phase, rules: rules.lazy.filter { $0.when.holds(model: model, tenant: tenant, route: route) })
+            phase: phase,
+            rules: rules.lazy.filter {
+                $0.when.holds(model: model, tenant: tenant, route: route) && $0.allowance?.hasExpired(at: now) != true
+            })
     }
+
+    /// All rules of a phase that are in force for anybody, whatever `when` says.
+    package func unconditional(phase: Phase) -> RuleSelection { phase == .input ? inputSelection : outputSelection }
 
     /// Selection among the matches of one text: block > mask > flag, the weakest mode wins.
     ///
@@ -68,12 +83,13 @@ extension RuleBundle {
         var verdict = TextVerdict()
         verdict.failures = evaluation.failures
         if evaluation.matches.isEmpty { return verdict }
+        let allowed = hasAllowances ? AllowedRanges(evaluation.matches, rules) : AllowedRanges()
         var masks: [RuleMatch] = []
         verdict.findings.reserveCapacity(evaluation.matches.count)
         for match in evaluation.matches {
             let rule = rules[match.rule]
             let effective = Mode.weakest(rule.mode, mode)
-            guard effective != .off else { continue }
+            guard effective != .off, !allowed.covers(match) else { continue }
             let action: Action = effective == .enforce ? rule.action : .allow
             verdict.action = max(verdict.action, action)
             verdict.wouldAction = max(verdict.wouldAction, rule.action)

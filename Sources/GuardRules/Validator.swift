@@ -12,6 +12,11 @@ package enum Validator: Sendable, Hashable {
     case ssn
     /// NHS number of England and Wales: ten digits, the last a check digit modulo 11.
     case nhs
+    /// Base58Check (Bitcoin addresses, WIF keys): 25 to 82 bytes whose last four are the double SHA-256's first four.
+    case base58check
+    /// JSON Web Token (RFC 7519 in the compact form of RFC 7515): three base64url parts, the first a JSON object that
+    /// names an `alg`.
+    case jwt
     /// Shannon entropy in bits per byte of a capture group (0: the match) is at least this.
     case entropy(bits: Double, group: Int)
 
@@ -22,6 +27,8 @@ package enum Validator: Sendable, Hashable {
         case .iban: return Self.iban(UnsafeBufferPointer(rebasing: text[captures.range]))
         case .ssn: return Self.ssn(UnsafeBufferPointer(rebasing: text[captures.range]))
         case .nhs: return Self.nhs(UnsafeBufferPointer(rebasing: text[captures.range]))
+        case .base58check: return Self.base58check(UnsafeBufferPointer(rebasing: text[captures.range]))
+        case .jwt: return Self.jwt(UnsafeBufferPointer(rebasing: text[captures.range]))
         case .entropy(let bits, let group):
             guard let range = captures[group] else { return false }
             return Self.entropy(UnsafeBufferPointer(rebasing: text[range])) >= bits
@@ -36,6 +43,8 @@ package enum Validator: Sendable, Hashable {
             case .iban: Self.iban(text)
             case .ssn: Self.ssn(text)
             case .nhs: Self.nhs(text)
+            case .base58check: Self.base58check(text)
+            case .jwt: Self.jwt(text)
             case .entropy(let bits, _): Self.entropy(text) >= bits
             }
         }

@@ -1,5 +1,6 @@
 import GuardCore
 import GuardMatching
+import GuardRules
 
 /// Running the patterns.
 extension ChannelInspector {
@@ -95,6 +96,7 @@ extension ChannelInspector {
                 let absolute = (range.lowerBound + base)..<(range.upperBound + base)
                 let raw = entry.isFolded ? text.rawRange(ofFolded: absolute) : absolute
                 let rule = plan.rules[entry.rule]
+                if rule.effect == .allow { allowed.append(raw, of: index) }
                 update.findings.append(StreamMatch(rule: rule.rule, range: raw))
                 if rule.effect == .block { return BlockMatch(entry: index, rule: rule.rule, range: raw) }
                 if rule.effect == .mask {
@@ -123,7 +125,48 @@ extension ChannelInspector {
         return mask(text.raw.span.extracting(0..<viewEnd), range, capture)
     }
 
+    /// The next match that counts. One that its contexts or allowances have not decided about is `partial`.
     private func find(
+        _ entry: StreamPlan.Entry, _ from: Int, _ viewEnd: Int, _ mode: MatchMode, _ scratch: inout MatchScratch
+    ) -> MatchOutcome {
+        if entry.contexts.isEmpty, entry.allowances.isEmpty { return candidate(entry, from, viewEnd, mode, &scratch) }
+        var from = from
+        while true {
+            let outcome = candidate(entry, from, viewEnd, mode, &scratch)
+            guard case .match(let range) = outcome else { return outcome }
+            let subject =
+                entry.isFolded
+                ? text.folded.span.extracting(0..<viewEnd) : text.raw.span.extracting(0..<viewEnd)
+            var verdict = entry.contexts.verdict(of: range, in: subject, mode: mode, scratch: &scratch)
+            if verdict == .accepted { verdict = allowance(entry, range, mode) }
+            switch verdict {
+            case .accepted:
+                // The groups are those of the contexts now.
+                return entry.contexts.isEmpty ? outcome : candidate(entry, from, viewEnd, mode, &scratch)
+            case .rejected:
+                guard range.upperBound < viewEnd else { return .none }
+                from = range.upperBound
+            case .open: return .partial(start: range.lowerBound)
+            case .failed(let failure): return .failed(failure)
+            }
+        }
+    }
+
+    /// Whether an allowance covers a match; `range` in the kept text of the entry's view.
+    private func allowance(_ entry: StreamPlan.Entry, _ range: ByteRange, _ mode: MatchMode) -> ContextCondition.Verdict
+    {
+        if entry.allowances.isEmpty { return .accepted }
+        let base = entry.isFolded ? text.foldedBase : text.rawBase
+        let absolute = (range.lowerBound + base)..<(range.upperBound + base)
+        let raw = entry.isFolded ? text.rawRange(ofFolded: absolute) : absolute
+        if entry.allowances.contains(where: { allowed.covers(raw, by: $0) }) { return .rejected }
+        let mayCome = entry.allowances.contains { index in
+            open[index / 64] & (1 << UInt64(index % 64)) != 0 && rawStart(index) <= raw.lowerBound
+        }
+        return mayCome ? .open : .accepted
+    }
+
+    private func candidate(
         _ entry: StreamPlan.Entry, _ from: Int, _ viewEnd: Int, _ mode: MatchMode, _ scratch: inout MatchScratch
     ) -> MatchOutcome {
         let subject =

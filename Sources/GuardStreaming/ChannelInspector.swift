@@ -17,6 +17,9 @@ package import GuardMatching
 ///   of the same text arriving in larger pieces, and that does not depend on the cuts: when a late scan finds a block,
 ///   the shortest proving prefix is searched for and the channel is put to its state at that prefix.
 /// - Rules that only report hold nothing and wait on a schedule of their own.
+///
+/// A match that its context has not decided about, or that an allowance may still cover, counts as open: it is found
+/// again and judged when more text came. Rules for complete texts are in `ChannelInspector+Whole.swift`.
 package struct ChannelInspector: Sendable {
     /// Held text up to this length is scanned again at every event.
     package static let alwaysScannedBytes = 1024
@@ -40,6 +43,9 @@ package struct ChannelInspector: Sendable {
     var reporting: Front
     /// Matches of masks that no edit has taken up yet, in the order of `RuleBundle.selectEdits`.
     var masks: [PendingMask] = []
+    /// Matches of allowances, raw, as long as they may cover something.
+    var allowed = AllowedMatches()
+    var wholes: WholeState
     /// Smallest open start of the rules that hold, edits that are not final included; raw.
     package private(set) var releasableEnd = 0
     /// What `releasableEnd` was when the holding rules searched last.
@@ -70,6 +76,7 @@ package struct ChannelInspector: Sendable {
         savedNext = next
         savedOpen = open
         candidates = open
+        wholes = WholeState(plan: plan, selection: selection)
         holding = Front()
         reporting = Front()
     }
@@ -94,7 +101,9 @@ package struct ChannelInspector: Sendable {
             return update
         }
         discard()
+        let begin = text.end
         if let offset = text.append(bytes) { fail(at: offset, &update) }
+        if !wholes.rules.isEmpty { wholes.append(text.bytes(begin..<text.end), holdBytes: plan.holdBytes) }
         advance(final: false, &update, &scratch)
         update.releasableEnd = releasableEnd
         return update
@@ -122,6 +131,9 @@ package struct ChannelInspector: Sendable {
     }
 
     private mutating func discard() {
+        if !allowed.isEmpty, wholes.rules.isEmpty {
+            allowed.prune(before: min(releasableEnd, reportHeldStart()))
+        }
         var raw = min(releasableEnd, reporting.raw)
         var folded = min(holding.folded, reporting.folded)
         forEachBit(in: open) { entry in
@@ -148,7 +160,8 @@ package struct ChannelInspector: Sendable {
             {
                 break
             }
-            let limit = text.boundary(atOrAfter: max(releasableEnd + plan.holdBytes + 1, holding.raw + 1))
+            let limit = text.boundary(
+                atOrAfter: min(max(releasableEnd + plan.holdBytes + 1, holding.raw + 1), wholes.nextWindowEnd))
             step(to: min(text.end, limit), &update, &scratch)
             heldAtScan = holding.raw - releasableEnd
         }
@@ -159,6 +172,7 @@ package struct ChannelInspector: Sendable {
     private mutating func step(to end: Int, _ update: inout ChannelUpdate, _ scratch: inout MatchScratch) {
         let front = holding
         let savedMasks = masks
+        let savedAllowed = allowed
         let findingCount = update.findings.count
         let failureCount = update.failures.count
         for word in open.indices { savedOpen[word] = open[word] }
@@ -172,23 +186,36 @@ package struct ChannelInspector: Sendable {
                 forEachBit(in: savedOpen) { next[$0] = savedNext[$0] }
                 for word in open.indices { open[word] = savedOpen[word] }
                 masks = savedMasks
+                allowed = savedAllowed
                 update.findings.removeSubrange(findingCount...)
                 update.failures.removeSubrange(failureCount...)
                 holding = front
                 blocked = search(.holding, from: front, to: proof, mode: .partialHard, &update, &scratch)
+                // Found by then, but whether an allowance covers it is known later.
+                while blocked.isEmpty, holding.raw < end {
+                    let next = text.boundary(atOrAfter: holding.raw + 1)
+                    blocked = search(.holding, from: holding, to: next, mode: .partialHard, &update, &scratch)
+                }
             }
             settle(bound: blocked.map(\.range.lowerBound).min(), &update)
             block(.match, blocked.map(\.rule), &update)
             return
         }
-        settle(bound: nil, &update)
+        if wholes.nextWindowEnd <= holding.raw {
+            let blocked = judgeWindow(final: false, &update, &scratch)
+            settle(bound: blocked.map(\.range.lowerBound).min(), &update)
+            if !blocked.isEmpty { return block(.match, blocked.map(\.rule), &update) }
+        } else {
+            settle(bound: nil, &update)
+        }
         if holding.raw - releasableEnd > plan.holdBytes { overflow(&update) }
     }
 
     /// What the channel's end decides.
     private mutating func complete(_ update: inout ChannelUpdate, _ scratch: inout MatchScratch) {
         let front = holding
-        let blocked = search(.holding, from: front, to: text.end, mode: .complete, &update, &scratch)
+        var blocked = search(.holding, from: front, to: text.end, mode: .complete, &update, &scratch)
+        blocked += judgeWindow(final: true, &update, &scratch)
         settle(bound: blocked.map(\.range.lowerBound).min(), &update)
         if !blocked.isEmpty { block(.match, blocked.map(\.rule), &update) }
         let reportFront = reporting
@@ -254,12 +281,22 @@ package struct ChannelInspector: Sendable {
                 let start = rawStart(entry)
                 if start <= releasableEnd || start < reach { culprits.append(entry) }
             }
-            let blocking = culprits.map { plan.rules[plan.entries[$0].rule] }.filter { $0.onHoldOverflow == .block }
-            if culprits.isEmpty || !blocking.isEmpty {
+            // Giving up an allowance lets nothing go that is not allowed.
+            let allowing = culprits.filter { plan.entries[$0].effect == .allow }
+            if !allowing.isEmpty {
+                for entry in allowing { close(entry) }
+                settle(bound: nil, &update)
+                continue
+            }
+            let wholeCulprits = wholes.holding(upTo: max(releasableEnd, reach - 1), plan)
+            let blocking = (culprits.map { plan.entries[$0].rule } + wholeCulprits).map { plan.rules[$0] }
+                .filter { $0.onHoldOverflow == .block }
+            if culprits.isEmpty && wholeCulprits.isEmpty || !blocking.isEmpty {
                 block(.holdOverflow, blocking.map(\.rule), &update)
                 return
             }
             for entry in culprits { close(entry) }
+            for rule in wholeCulprits { wholes.drop(rule) }
             update.leaked = true
             settle(bound: nil, &update)
         }
@@ -274,6 +311,7 @@ package struct ChannelInspector: Sendable {
         forEachBit(in: open) { entry in
             if plan.holds(entry) { end = min(end, rawStart(entry)) }
         }
+        end = min(end, wholes.floor(plan))
         var taken = 0
         while taken < masks.count, masks[taken].range.lowerBound < end {
             var range = masks[taken].range

@@ -1,5 +1,6 @@
 package import GuardCore
 package import GuardMatching
+package import GuardRules
 
 /// A decided match. Offsets count bytes of the channel's text from its begin, before edits.
 package struct StreamMatch: Sendable, Hashable {
@@ -50,6 +51,8 @@ package struct StreamFailure: Sendable, Hashable {
         case invalidText
         /// A rule that only reports had an open match longer than `holdBytes` and forgot it.
         case openMatchDropped
+        /// A rule that judges complete texts could not judge this one.
+        case whole(ScanFailure.Reason)
 
         /// A metric label.
         package var label: String {
@@ -57,6 +60,7 @@ package struct StreamFailure: Sendable, Hashable {
             case .match(let failure): failure.rawValue
             case .invalidText: "invalid_text"
             case .openMatchDropped: "open_match_dropped"
+            case .whole(let reason): reason.rawValue
             }
         }
     }
@@ -84,7 +88,8 @@ package struct ChannelUpdate: Sendable {
     package var block: StreamBlock?
     package var findings: [StreamMatch] = []
     package var failures: [StreamFailure] = []
-    /// A rule with `onHoldOverflow: release` gave up an open match: what leaves may be a part of one.
+    /// A rule with `onHoldOverflow: release` gave up an open match, or one with `stream: cut` let go a window: what
+    /// leaves may be a part of a match.
     package var leaked = false
 
     package init() {}

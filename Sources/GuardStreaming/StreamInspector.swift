@@ -102,8 +102,9 @@ package struct StreamInspector {
             statistics.end = .complete
         } else {
             statistics.end = .truncated
-            if options.failure == .closed && !options.isMonitor {
-                // What was judged has left; the client must not take it for the whole.
+            if !options.isMonitor {
+                // What was judged has left; the client must not take it for the whole. The failure mode has no say in
+                // it: that is for answers that cannot be read.
                 output += decoder.errorEnd(APIError(.upstreamBroken, "The model server ended the answer early."))
             }
         }
@@ -304,6 +305,7 @@ package struct StreamInspector {
                 switch effect {
                 case .block: .block
                 case .mask: .mask
+                case .allow: .allow
                 case .report: rule.action == .flag && rule.mode == .enforce && !options.isMonitor ? .flag : .allow
                 }
             let finding = Finding(

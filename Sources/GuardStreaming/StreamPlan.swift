@@ -1,16 +1,23 @@
 package import GuardCore
 package import GuardMatching
+package import GuardRules
 
 /// One rule as a stream runs it: what it does with a match, and how long it may hold text.
 package struct StreamRule: Sendable {
     /// After modes: in monitor mode every rule only reports, so nothing is held and nothing is edited.
-    package enum Effect: Sendable, Hashable { case report, mask, block }
+    package enum Effect: Sendable, Hashable {
+        case report, mask, block
+        /// What lies wholly inside a match is no match of the rules in `suppresses`.
+        case allow
+    }
     package enum Overflow: Sendable, Hashable { case block, release }
 
     package struct Detector: Sendable {
         package var pattern: Pattern
         /// Asked at the end of each candidate; the text is that of the rule's view. Depends on the candidate only.
         package var validate: Validate?
+        /// All must accept a match for it to count; what they wait for is held.
+        package var contexts: [ContextCondition] = []
 
         package typealias Validate = @Sendable (UnsafeBufferPointer<UInt8>, Captures) -> Bool
 
@@ -31,6 +38,10 @@ package struct StreamRule: Sendable {
     /// The text that stands in for a match: from the view's text, the match's range in it and the pattern's groups.
     /// Only for `mask`.
     package var maskText: MaskText?
+    /// Of `effect: .allow`: rules by their index in the bundle.
+    package var suppresses: [Int] = []
+    /// Set where the rule judges complete texts only; it has no detectors then.
+    package var whole: WholeRule?
 
     package typealias MaskText = @Sendable (Span<UInt8>, ByteRange, (Int) -> ByteRange?) -> [UInt8]
 
@@ -63,6 +74,9 @@ package final class StreamPlan: Sendable {
         var validate: StreamRule.Detector.Validate?
         var isFolded: Bool
         var effect: StreamRule.Effect
+        var contexts: [ContextCondition]
+        /// Entries of the allowances that can suppress its matches.
+        var allowances: [Int] = []
     }
 
     let entries: [Entry]
@@ -76,6 +90,8 @@ package final class StreamPlan: Sendable {
     let reporting: [UInt64]
     let hasFolded: Bool
     let hasRaw: Bool
+    /// Indexes in `rules` of those that judge complete texts.
+    let wholes: [Int]
     let rawLookbehind: Int
     let foldedLookbehind: Int
 
@@ -83,22 +99,40 @@ package final class StreamPlan: Sendable {
         self.rules = rules
         self.holdBytes = max(1, holdBytes)
         var entries: [Entry] = []
-        for (index, rule) in rules.enumerated() {
+        // Allowances first, so that in each step they are ahead of what they suppress.
+        for (index, rule) in rules.enumerated().sorted(by: {
+            Self.precedes($0.element, $1.element, $0.offset, $1.offset)
+        }) {
             for detector in rule.detectors {
                 entries.append(
                     Entry(
                         rule: index, pattern: detector.pattern, validate: detector.validate, isFolded: rule.isFolded,
-                        effect: rule.effect))
+                        effect: rule.effect, contexts: detector.contexts))
             }
         }
+        for index in entries.indices where entries[index].effect != .allow {
+            let rule = rules[entries[index].rule].rule
+            entries[index].allowances = entries.indices.filter {
+                entries[$0].effect == .allow && rules[entries[$0].rule].suppresses.contains(rule)
+            }
+        }
+        // An allowance holds text if it can suppress what changes the answer.
+        let acting = Set(rules.lazy.filter { $0.effect == .mask || $0.effect == .block }.map(\.rule))
         self.entries = entries
+        wholes = rules.indices.filter { rules[$0].whole != nil }
         words = (entries.count + 63) / 64
         var raw = [UInt64](repeating: 0, count: 256 * words)
         var folded = raw
         var holding = [UInt64](repeating: 0, count: words)
         for (index, entry) in entries.enumerated() {
             let bit: UInt64 = 1 << UInt64(index % 64)
-            if entry.effect != .report { holding[index / 64] |= bit }
+            let isHolding =
+                switch entry.effect {
+                case .report: false
+                case .mask, .block: true
+                case .allow: rules[entry.rule].suppresses.contains { acting.contains($0) }
+                }
+            if isHolding { holding[index / 64] |= bit }
             for byte in 0..<256 where entry.pattern.startBytes.contains(UInt8(byte)) {
                 if entry.isFolded {
                     folded[byte * words + index / 64] |= bit
@@ -113,8 +147,13 @@ package final class StreamPlan: Sendable {
         reporting = holding.map { ~$0 }
         hasFolded = entries.contains { $0.isFolded }
         hasRaw = entries.contains { !$0.isFolded }
-        rawLookbehind = entries.lazy.filter { !$0.isFolded }.map(\.pattern.windowLookbehind).max() ?? 0
-        foldedLookbehind = entries.lazy.filter(\.isFolded).map(\.pattern.windowLookbehind).max() ?? 0
+        rawLookbehind = entries.lazy.filter { !$0.isFolded }.map(\.lookbehind).max() ?? 0
+        foldedLookbehind = entries.lazy.filter(\.isFolded).map(\.lookbehind).max() ?? 0
+    }
+
+    private static func precedes(_ left: StreamRule, _ right: StreamRule, _ leftIndex: Int, _ rightIndex: Int) -> Bool {
+        if (left.effect == .allow) != (right.effect == .allow) { return left.effect == .allow }
+        return leftIndex < rightIndex
     }
 
     /// What the rule with this index in its bundle does.
@@ -128,7 +167,7 @@ package final class StreamPlan: Sendable {
         for (index, entry) in entries.enumerated() where select(entry.rule) {
             bits[index / 64] |= 1 << UInt64(index % 64)
         }
-        return Selection(bits: bits)
+        return Selection(bits: bits, wholes: wholes.filter(select))
     }
 
     package var all: Selection { selection { _ in true } }
@@ -136,6 +175,12 @@ package final class StreamPlan: Sendable {
     /// Which rules of a plan judge a channel.
     package struct Selection: Sendable, Hashable {
         var bits: [UInt64]
-        package var isEmpty: Bool { bits.allSatisfy { $0 == 0 } }
+        var wholes: [Int]
+        package var isEmpty: Bool { bits.allSatisfy { $0 == 0 } && wholes.isEmpty }
     }
+}
+
+extension StreamPlan.Entry {
+    /// Characters before an open start that must still be there when it is searched again.
+    var lookbehind: Int { max(pattern.windowLookbehind, contexts.map(\.windowLookbehind).max() ?? 0) }
 }

@@ -1,4 +1,5 @@
 package import GuardCore
+import GuardJSON
 import GuardLLMSchema
 import GuardMatching
 package import GuardRules
@@ -16,16 +17,20 @@ extension StreamPlan {
             guard effective != .off else { continue }
             let effect: StreamRule.Effect =
                 switch rule.action {
-                case _ where effective == .monitor: .report
+                case .mask where effective == .monitor: .report
+                case .block where effective == .monitor: .report
                 case .mask: .mask
                 case .block: .block
+                // In monitor mode an allowance of its own suppresses nothing; under a monitoring policy it tells what
+                // enforcing would do.
+                case .allow where rule.mode == .enforce: .allow
                 default: .report
                 }
             var mask: StreamRule.MaskText?
             if effect == .mask, let template = rule.mask {
                 mask = { text, range, capture in template.render(text, range: range) { capture($0) } }
             }
-            rules.append(
+            var streamRule =
                 StreamRule(
                     rule: rule.index, effect: effect, onHoldOverflow: rule.onHoldOverflow == .block ? .block : .release,
                     isFolded: rule.view == .folded,
@@ -34,8 +39,18 @@ extension StreamPlan {
                         if let validator = detector.validator {
                             validate = { text, captures in validator.accepts(text, captures) }
                         }
-                        return StreamRule.Detector(pattern: detector.pattern, validate: validate)
-                    }, maskText: mask))
+                        var result = StreamRule.Detector(pattern: detector.pattern, validate: validate)
+                        result.contexts = detector.contexts
+                        return result
+                    }, maskText: mask)
+            streamRule.suppresses = rule.allowance?.suppresses ?? []
+            if let composed = rule.composed {
+                let template = effect == .mask ? rule.mask : nil
+                streamRule.whole = WholeRule(stream: composed.stream) { text, scratch in
+                    composed.evaluate(text, view: rule.view, mask: template, scratch: &scratch)
+                }
+            }
+            rules.append(streamRule)
         }
         self.init(rules: rules, holdBytes: holdBytes)
     }
@@ -43,9 +58,9 @@ extension StreamPlan {
 
 /// What judges one answer: a plan, and which of its rules apply to this request by role of the channel.
 package struct StreamPolicy: Sendable {
-    package let plan: StreamPlan
+    package private(set) var plan: StreamPlan
     package let bundle: RuleBundle
-    private let byRole: [Role: StreamPlan.Selection]
+    private var byRole: [Role: StreamPlan.Selection]
 
     /// - Parameters:
     ///   - plan: made from `bundle`.
@@ -60,6 +75,37 @@ package struct StreamPolicy: Sendable {
             if !selection.isEmpty { byRole[role] = selection }
         }
         self.byRole = byRole
+    }
+
+    /// This policy, and what puts the texts of a request's placeholders back: masks like any other, so through the same
+    /// hold-back. In tool calls, whose text is JSON, what comes back is escaped.
+    package func restoring(_ table: PlaceholderTable) -> StreamPolicy {
+        if table.isEmpty { return self }
+        var rules = plan.rules
+        for isEscaped in [false, true] {
+            let detectors = table.matchers.map { matcher in
+                StreamRule.Detector(pattern: matcher.pattern, validate: matcher.isGiven)
+            }
+            rules.append(
+                StreamRule(rule: bundle.rules.count, effect: .mask, detectors: detectors) { text, range, _ in
+                    var placeholder: [UInt8] = []
+                    for index in range { placeholder.append(text[index]) }
+                    let original = table[placeholder[...]] ?? []
+                    return isEscaped ? JSONEscape.escaped(original) : original
+                })
+        }
+        var policy = self
+        policy.plan = StreamPlan(rules: rules, holdBytes: plan.holdBytes)
+        for role in Role.allCases {
+            let added = role == .toolCall ? rules.count - 1 : rules.count - 2
+            let extra = policy.plan.selection { $0 == added }
+            var selection = byRole[role] ?? StreamPlan.Selection(bits: [], wholes: [])
+            // The entries that were there keep their places: what is added comes last.
+            selection.bits += [UInt64](repeating: 0, count: extra.bits.count - selection.bits.count)
+            for word in extra.bits.indices { selection.bits[word] |= extra.bits[word] }
+            policy.byRole[role] = selection
+        }
+        return policy
     }
 
     /// No rule judges the answer.

@@ -4,6 +4,7 @@ package final class GuardMetrics: Sendable {
 
     package let requests, refusals, tenantRequests, findings, tokens, tenantTokens, countedRequests: CounterFamily
     package let driftTokens, driftedRequests, streamsCut, scanFailures, scanIncomplete, jitFallbacks: CounterFamily
+    package let ruleNanoseconds: CounterFamily
     package let reloads, budgetRefusals, upstreamConnects, upstreamErrors, upstreamRetries: CounterFamily
     package let recordsDropped, recordsWritten, recordWriteErrors: CounterFamily
     package let requestsInFlight, snapshotLoaded, upstreamConnections, clientConnections, bufferedBytes: GaugeFamily
@@ -27,6 +28,7 @@ package final class GuardMetrics: Sendable {
         scanFailures = registry.counter(MetricNames.scanFailures)
         scanIncomplete = registry.counter(MetricNames.scanIncomplete)
         jitFallbacks = registry.counter(MetricNames.jitFallbacks)
+        ruleNanoseconds = registry.counter(MetricNames.ruleNanoseconds)
         reloads = registry.counter(MetricNames.reloads)
         snapshotLoaded = registry.gauge(MetricNames.snapshotLoaded)
         budgetRefusals = registry.counter(MetricNames.budgetRefusals)

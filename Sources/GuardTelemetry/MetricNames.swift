@@ -62,6 +62,10 @@ package enum MetricNames {
         "guard_scan_incomplete_total", .counter, "Requests or answers of which a part was not read.", labels: [phase])
     package static let jitFallbacks = MetricDefinition(
         "guard_pattern_jit_fallbacks_total", .counter, "Matches that ran in the interpreter instead of JIT code.")
+    package static let ruleNanoseconds = MetricDefinition(
+        "guard_rule_nanoseconds_total", .counter,
+        "Time of each rule's patterns on complete texts; rules that the prefilter passed over cost nothing.",
+        labels: [.open("rule", max: 1024)])
     package static let reloads = MetricDefinition(
         "guard_reloads_total", .counter, "Reloads of configuration and policy.",
         labels: [.closed("result", ["ok", "failed"])])

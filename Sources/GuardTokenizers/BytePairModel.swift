@@ -41,6 +41,9 @@ final class BytePairModel: @unchecked Sendable {
     /// a whole piece with 1 skips merging, and asking all tokens at load would cost more than most processes need.
     private let wholeness: UnsafeMutablePointer<Atomic<UInt8>>
 
+    /// Where `symbolOfByte`, `joints` and `wholeness` lie, if not in memory of their own.
+    private let image: ImageMemory?
+
     private static let absent = UInt32.max
     /// Pieces of up to so many symbols merge by scanning an array, longer ones on a heap.
     static let scanMax = 48
@@ -49,6 +52,7 @@ final class BytePairModel: @unchecked Sendable {
         vocabulary: Vocabulary, merges: [MergeTable.Merge], results: [UInt32], priorities: [UInt32]? = nil,
         options: Options
     ) throws(TokenizerError) {
+        image = nil
         self.vocabulary = vocabulary
         self.options = options
         self.merges = try MergeTable(merges: merges, results: results, priorities: priorities)
@@ -63,24 +67,69 @@ final class BytePairModel: @unchecked Sendable {
         }
         for id in 0..<vocabulary.count { (wholeness + id).initialize(to: Atomic(0)) }
         joints = Self.joints(vocabulary, merges, options)
-        guard !options.startsWithCharacters, hasAllBytes else {
-            priorityOfBytes = nil
-            return
+        priorityOfBytes =
+            options.startsWithCharacters || !hasAllBytes ? nil : Self.priorityOfBytes(self.merges, symbolOfByte)
+    }
+
+    /// The tables of an image, where they lie.
+    init(_ image: ImageMemory, options: Options) throws(TokenizerError) {
+        self.image = image
+        self.options = options
+        vocabulary = try Vocabulary(image)
+        merges = try MergeTable(image, idsCount: vocabulary.count)
+        let symbols = try image.elements(.symbolOfByte, of: UInt32.self)
+        let joints = try image.elements(.joints, of: UInt64.self)
+        // An `Atomic<UInt8>` is stored as the `UInt8` itself (`@_rawLayout`); any value is safe here.
+        let wholeness = try image.elements(.wholeness, of: UInt8.self)
+        guard symbols.count == 256, joints.isEmpty || joints.count == 1024, wholeness.count == vocabulary.count,
+            let symbolsBase = symbols.baseAddress, let wholenessBase = wholeness.baseAddress,
+            symbols.allSatisfy({ $0 == Self.absent || Int($0) < wholeness.count })
+        else { throw image.malformed("tables of the model") }
+        symbolOfByte = symbolsBase
+        self.wholeness = UnsafeMutableRawPointer(wholenessBase).assumingMemoryBound(to: Atomic<UInt8>.self)
+        self.joints = joints.isEmpty ? nil : joints.baseAddress
+        // Made here, not stored: a priority without a merge would lead outside of the results.
+        priorityOfBytes =
+            options.startsWithCharacters || symbols.contains(Self.absent)
+            ? nil : Self.priorityOfBytes(merges, symbolsBase)
+    }
+
+    /// Everything that is costly to find out at start, `wholeness` of all tokens among it.
+    func writeSections(_ write: (ImageMemory.Section, UnsafeRawBufferPointer) -> Void) {
+        vocabulary.writeSections(write)
+        merges.writeSections(write)
+        write(.symbolOfByte, UnsafeRawBufferPointer(start: symbolOfByte, count: 256 * 4))
+        if let joints { write(.joints, UnsafeRawBufferPointer(start: joints, count: 1024 * 8)) }
+        let scratch = Scratch()
+        var known = [UInt8](repeating: 0, count: vocabulary.count)
+        for id in 0..<vocabulary.count {
+            let token = vocabulary.bytes(UInt32(truncatingIfNeeded: id))
+            guard !options.ignoresMerges, let text = token.baseAddress, !token.isEmpty else { continue }
+            var ids = CountSink()
+            encodeAnew(text, 0, token.count, scratch, &ids)
+            known[id] = wholeness[id].load(ordering: .relaxed)
         }
+        known.withUnsafeBytes { write(.wholeness, $0) }
+    }
+
+    private static func priorityOfBytes(
+        _ merges: MergeTable, _ symbolOfByte: UnsafeMutablePointer<UInt32>
+    ) -> UnsafeMutablePointer<UInt32> {
         let table = UnsafeMutablePointer<UInt32>.allocate(capacity: 65536)
         table.initialize(repeating: MergeTable.none, count: 65536)
         for first in 0..<256 {
             for second in 0..<256 {
-                table[first << 8 | second] = self.merges.priority(symbolOfByte[first], symbolOfByte[second])
+                table[first << 8 | second] = merges.priority(symbolOfByte[first], symbolOfByte[second])
             }
         }
-        priorityOfBytes = table
+        return table
     }
 
     deinit {
+        priorityOfBytes?.deallocate()
+        guard image == nil else { return }
         symbolOfByte.deallocate()
         joints?.deallocate()
-        priorityOfBytes?.deallocate()
         wholeness.deinitialize(count: vocabulary.count)
         wholeness.deallocate()
     }
@@ -118,36 +167,124 @@ final class BytePairModel: @unchecked Sendable {
 
     // MARK: Encoding
 
+    /// Encodes a stretch of text that a scanner cuts into pieces.
+    @inline(__always)
+    func encode<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scanner: PieceScanner, _ scratch: Scratch,
+        _ sink: inout Sink
+    ) {
+        let classes = UnicodeClasses.shared
+        let raw = UnsafeRawPointer(text)
+        encodeAll(text, start, end, scratch, &sink) { at in
+            if end &- at >= 16 {
+                let low = raw.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+                let high = raw.loadUnaligned(fromByteOffset: at &+ 8, as: UInt64.self)
+                let length = scanner.asciiWord(low, high, classes)
+                if length > 0 { return at &+ length }
+            }
+            return scanner.next(text, at, end, classes)
+        }
+    }
+
+    /// Encodes one piece.
     @inline(__always)
     func encode<Sink: TokenSink>(
         _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
     ) {
-        if options.ignoresMerges, let id = vocabulary.id(text + start, count: end - start) {
-            sink.append(id)
-            return
+        guard let joints, !options.ignoresMerges else {
+            return encodeAll(text, start, end, scratch, &sink) { _ in end }
         }
-        guard let joints else { return encodePart(text, start, end, scratch, &sink) }
-        var from = start
-        while from < end {
-            var at = from + 1
+        encodeAll(text, start, end, scratch, &sink) { from in
+            var at = from &+ 1
             while at < end {
-                let joint = Int(text[at - 1]) << 8 | Int(text[at])
+                let joint = Int(text[at &- 1]) &<< 8 | Int(text[at])
                 // Continuation bytes are never a cut.
-                if text[at] & 0xC0 != 0x80 && joints[joint >> 6] & 1 << UInt64(joint & 63) == 0 { break }
-                at += 1
+                if text[at] & 0xC0 != 0x80 && joints[joint &>> 6] & 1 &<< UInt64(joint & 63) == 0 { break }
+                at &+= 1
             }
-            encodePart(text, from, at, scratch, &sink)
-            from = at
+            return at
         }
     }
 
+    /// Encodes pieces in batches: first the ends of some pieces, then a touch of the cache entry of each, then the
+    /// ids. So the waiting for memory overlaps; one piece after the other would wait for each.
+    /// - Parameter next: end of the piece that begins at a place; above it, at most `end`.
     @inline(__always)
-    private func encodePart<Sink: TokenSink>(
+    private func encodeAll<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink,
+        next: (Int) -> Int
+    ) {
+        var at = start
+        guard let cache = scratch.cache else {
+            while at < end {
+                let to = next(at)
+                encodeAnew(text, at, to, scratch, &sink)
+                at = to
+            }
+            return
+        }
+        let batch = scratch.batch
+        while at < end {
+            var count = 0
+            var from = at
+            while count < Scratch.batchMax && from < end {
+                let to = next(from)
+                let length = to &- from
+                if length <= PieceKey.lengthMax {
+                    let key = PieceKey(text + from, length, end &- from)
+                    batch[count] = Scratch.Piece(key: key, hash: key.hash, end: to)
+                } else {
+                    batch[count] = Scratch.Piece(key: PieceKey.none, hash: 0, end: to)
+                }
+                count &+= 1
+                from = to
+            }
+            for index in 0..<count { batch[index].touched = cache.touch(batch[index].hash) }
+            for index in 0..<count {
+                let piece = batch[index]
+                if piece.key.high != 0, let ids = cache.find(piece.key, piece.hash) {
+                    sink.append(ids)
+                } else {
+                    encodeLong(text, at, piece.end, scratch, &sink)
+                }
+                at = piece.end
+            }
+        }
+    }
+
+    /// A piece that is long, or has many ids, or is new.
+    @inline(never)
+    private func encodeLong<Sink: TokenSink>(
         _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
     ) {
-        let id = options.ignoresMerges ? nil : vocabulary.id(text + start, count: end - start)
+        let length = end - start
+        guard let cache = scratch.cache, length <= PieceCache.longLengthMax, length > 0 else {
+            return encodeAnew(text, start, end, scratch, &sink)
+        }
+        let longHash = PieceCache.View.hash(text + start, length)
+        if let ids = cache.findLong(text + start, length, longHash) {
+            for id in ids { sink.append(id) }
+            return
+        }
+        var ids = PieceSink(ids: scratch.pieceIDs, capacity: PieceCache.longLengthMax)
+        encodeAnew(text, start, end, scratch, &ids)
+        let count = min(ids.count, PieceCache.longLengthMax)
+        if length <= PieceKey.lengthMax && count > 0 && count <= PackedIDs.countMax {
+            let key = PieceKey(text + start, length, length)
+            cache.insert(key, key.hash, PackedIDs(scratch.pieceIDs, count))
+        } else {
+            cache.insertLong(text + start, length, longHash, scratch.pieceIDs, count)
+        }
+        for index in 0..<count { sink.append(scratch.pieceIDs[index]) }
+    }
+
+    /// Without the cache.
+    private func encodeAnew<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
+    ) {
+        let id = vocabulary.id(text + start, count: end - start)
         guard let id else { return merge(text, start, end, scratch, &sink) }
-        let known = wholeness[Int(id)].load(ordering: .relaxed)
+        let known = options.ignoresMerges ? 1 : wholeness[Int(id)].load(ordering: .relaxed)
         if known == 1 {
             sink.append(id)
         } else if known == 2 {
@@ -290,6 +427,7 @@ final class BytePairModel: @unchecked Sendable {
                 bestRank = ranks[index]
                 best = index
             }
+            scratch.work &+= count
             if bestRank == MergeTable.none { return count }
             symbols[best] = merges.result(bestRank, symbols[best], symbols[best + 1])
             count -= 1
@@ -354,58 +492,7 @@ final class BytePairModel: @unchecked Sendable {
                 }
             }
         }
+        scratch.work &+= heap.work
         scratch.heap = heap.entries
-    }
-}
-
-/// Binary heap, smallest first.
-private struct MinHeap {
-    private(set) var entries: [UInt64]
-
-    init(_ storage: [UInt64]) { entries = storage }
-
-    /// Adds without ordering; `build` afterwards.
-    mutating func append(_ entry: UInt64) { entries.append(entry) }
-
-    mutating func build() {
-        for index in stride(from: entries.count / 2 - 1, through: 0, by: -1) { sink(index) }
-    }
-
-    mutating func push(_ entry: UInt64) {
-        entries.append(entry)
-        entries.withUnsafeMutableBufferPointer { heap in
-            var at = heap.count - 1
-            while at > 0 {
-                let parent = (at - 1) / 2
-                if heap[parent] <= entry { break }
-                heap[at] = heap[parent]
-                at = parent
-            }
-            heap[at] = entry
-        }
-    }
-
-    mutating func pop() -> UInt64? {
-        guard let last = entries.popLast() else { return nil }
-        guard let first = entries.first else { return last }
-        entries[0] = last
-        sink(0)
-        return first
-    }
-
-    private mutating func sink(_ index: Int) {
-        entries.withUnsafeMutableBufferPointer { heap in
-            let entry = heap[index]
-            var at = index
-            while true {
-                var child = 2 * at + 1
-                if child >= heap.count { break }
-                if child + 1 < heap.count && heap[child + 1] < heap[child] { child += 1 }
-                if heap[child] >= entry { break }
-                heap[at] = heap[child]
-                at = child
-            }
-            heap[at] = entry
-        }
     }
 }

@@ -26,6 +26,15 @@ enum FileBytes {
         return names.sorted()
     }
 
+    /// Whether the file's first bytes are these. A shorter file does not begin with them.
+    static func begins(_ path: String, with magic: [UInt8]) throws(TokenizerError) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw TokenizerError(.unreadable, file: path, String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        var head = [UInt8](repeating: 0, count: magic.count)
+        return pread(descriptor, &head, head.count, 0) == head.count && head == magic
+    }
+
     static func read(_ path: String) throws(TokenizerError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw TokenizerError(.unreadable, file: path, String(cString: strerror(errno))) }

@@ -4,8 +4,11 @@ import GuardMatching
 /// Face) and Rust's regex (tiktoken).
 struct SplitPattern: Sendable {
     private let pattern: Pattern
+    /// As the tokenizer file writes it.
+    let source: String
 
     init(_ source: String) throws(TokenizerError) {
+        self.source = source
         let translated = try Self.translate(source)
         do {
             pattern = try Pattern("(*UCP)" + translated)

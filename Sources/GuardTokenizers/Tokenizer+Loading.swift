@@ -2,7 +2,7 @@ import Crypto
 import GuardJSON
 
 extension Tokenizer {
-    /// Loads a file by its content, or a model folder (`tokenizer.json` preferred, then `tekken.json`,
+    /// Loads a file by its content (an image of `TokenizerImage` is mapped), or a model folder (`tokenizer.json` preferred, then `tekken.json`,
     /// `tokenizer.model`, `*.tiktoken`). A `tokenizer_config.json` beside the file names the start and end tokens.
     package static func load(path: String) throws(TokenizerError) -> Tokenizer {
         var file = path
@@ -12,6 +12,13 @@ extension Tokenizer {
                     .unreadable, file: path, "no tokenizer.json, tekken.json, tokenizer.model or *.tiktoken")
             }
             file = found
+        }
+        if try FileBytes.begins(file, with: TokenizerImage.magic) {
+            do {
+                return try TokenizerImage.load(try ImageMemory(path: file), name: file)
+            } catch {
+                throw error.inFile(file)
+            }
         }
         let bytes = try FileBytes.read(file)
         let folder = file.lastIndex(of: "/").map { String(file[..<$0]) } ?? "."
@@ -29,6 +36,9 @@ extension Tokenizer {
         bytes: [UInt8], name: String, configuration: [UInt8]? = nil
     ) throws(TokenizerError) -> Tokenizer {
         do {
+            if bytes.starts(with: TokenizerImage.magic) {
+                return try TokenizerImage.load(try ImageMemory(bytes), name: name)
+            }
             let config = try configuration.map { bytes throws(TokenizerError) in try TokenizerConfiguration(bytes) }
             var (format, stages) = try stages(bytes, config)
             if let bos = config?.bosToken { stages.bosToken = bos }

@@ -41,6 +41,8 @@ package final class Tokenizer: Sendable {
     package let estimatedWhy: String?
 
     let stages: Stages
+    /// Derived from the stages by use; `nil` where there is no memory for it.
+    private let cache = PieceCache()
     private let specialIDs: Set<UInt32>
     private let addedTextOfID: [UInt32: [UInt8]]
     private let lazyCutRules = Mutex<CutRules?>(nil)
@@ -107,10 +109,14 @@ package final class Tokenizer: Sendable {
     }
 
     package func encode(_ text: Span<UInt8>, specials: SpecialTokens = .parse, addSpecialTokens: Bool) -> [TokenID] {
-        var sink = IDSink()
-        sink.ids.reserveCapacity(text.count / 3 + 8)
-        run(text, specials, addSpecialTokens, &sink)
-        return sink.ids
+        withUnsafeTemporaryAllocation(of: TokenID.self, capacity: ChunkSink.capacity) { chunk in
+            guard let base = chunk.baseAddress else { return [] }
+            // Room for unusual text costs more than growing once for it.
+            var sink = ChunkSink(base, expected: text.count / 4 + 8)
+            run(text, specials, addSpecialTokens, &sink)
+            sink.flush()
+            return sink.ids
+        }
     }
 
     /// `encode(...).count` without building the ids.
@@ -124,13 +130,29 @@ package final class Tokenizer: Sendable {
         return sink.count
     }
 
+    /// The count of tokens of a text by itself, and how much merging it took without the cache.
+    func countWithWork(_ text: [UInt8]) -> (count: Int, work: Int) {
+        var sink = CountSink()
+        let scratch = Scratch()
+        run(text.span, .parse, false, scratch, &sink)
+        return (sink.count, scratch.work)
+    }
+
     private func run<Sink: TokenSink>(
         _ text: Span<UInt8>, _ specials: SpecialTokens, _ addSpecialTokens: Bool, _ sink: inout Sink
+    ) {
+        let scratch = Scratch(cache)
+        run(text, specials, addSpecialTokens, scratch, &sink)
+        withExtendedLifetime(scratch) {}
+    }
+
+    private func run<Sink: TokenSink>(
+        _ text: Span<UInt8>, _ specials: SpecialTokens, _ addSpecialTokens: Bool, _ scratch: Scratch,
+        _ sink: inout Sink
     ) {
         if addSpecialTokens { for id in stages.postProcessor.prefix { sink.append(id) } }
         text.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress, !buffer.isEmpty else { return }
-            let scratch = Scratch()
             if stages.addedToRaw.isEmpty {
                 encodeStretch(base, 0, buffer.count, isFirst: true, specials, scratch, &sink)
             } else {
@@ -171,6 +193,9 @@ package final class Tokenizer: Sendable {
     ) {
         switch stages.model {
         case .bytePair(let model):
+            if case .scanner(let scanner) = stages.preTokenizer {
+                return model.encode(text, begin, end, scanner, scratch, &sink)
+            }
             stages.preTokenizer.forEachPiece(text, begin, end, isFirst: isFirst) { text, start, end in
                 model.encode(text, start, end, scratch, &sink)
             }

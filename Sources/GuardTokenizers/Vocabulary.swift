@@ -23,6 +23,8 @@ final class Vocabulary: @unchecked Sendable {
     private let packedMask: Int
     private let long: UnsafeMutablePointer<UInt64>
     private let longMask: Int
+    /// Where the tables lie, if not in memory of their own.
+    private let image: ImageMemory?
 
     private struct PackedSlot {
         /// Bytes 0..<8 of the token, little endian, zero-filled.
@@ -49,6 +51,7 @@ final class Vocabulary: @unchecked Sendable {
             if token.count > Self.packedLengthMax { longCount += 1 }
         }
         guard total <= Int(UInt32.max) else { throw TokenizerError(.limitExceeded, "more than 4 GiB of tokens") }
+        image = nil
         count = tokens.count
         bytesMax = longest
         offsets = .allocate(capacity: tokens.count + 1)
@@ -73,7 +76,58 @@ final class Vocabulary: @unchecked Sendable {
         if tokens.isEmpty { offsets[0] = 0 }
     }
 
+    /// The tables of an image, where they lie.
+    init(_ image: ImageMemory) throws(TokenizerError) {
+        let offsets = try image.elements(.offsets, of: UInt32.self)
+        let blob = try image.elements(.tokens, of: UInt8.self)
+        let packed = try image.table(.packed, of: PackedSlot.self)
+        let long = try image.table(.long, of: UInt64.self)
+        let count = offsets.count - 1
+        guard count >= 0, count <= Self.idsMax, offsets[0] == 0, Int(offsets[count]) == blob.count,
+            let offsetsBase = offsets.baseAddress, let blobBase = blob.baseAddress,
+            let packedBase = packed.baseAddress, let longBase = long.baseAddress
+        else { throw image.malformed("offsets") }
+        var longest = 0
+        for id in 0..<count {
+            guard offsets[id] <= offsets[id + 1] else { throw image.malformed("offset of token \(id)") }
+            longest = max(longest, Int(offsets[id + 1] - offsets[id]))
+        }
+        // Probing ends at an empty slot, and what is found is an id.
+        var hasRoom = false
+        for slot in packed {
+            if slot.lengthAndID == 0 { hasRoom = true }
+            guard slot.lengthAndID == 0 || Int(slot.lengthAndID & 0xFF_FFFF) < count else {
+                throw image.malformed("id in the table of tokens")
+            }
+        }
+        var hasLongRoom = false
+        for slot in long {
+            if slot == .max { hasLongRoom = true }
+            guard slot == .max || Int(slot & 0x1F_FFFF) < count else {
+                throw image.malformed("id in the table of long tokens")
+            }
+        }
+        guard hasRoom, hasLongRoom else { throw image.malformed("a table of tokens is full") }
+        self.image = image
+        self.count = count
+        bytesMax = longest
+        self.offsets = offsetsBase
+        self.blob = blobBase
+        self.packed = packedBase
+        packedMask = packed.count - 1
+        self.long = longBase
+        longMask = long.count - 1
+    }
+
+    func writeSections(_ write: (ImageMemory.Section, UnsafeRawBufferPointer) -> Void) {
+        write(.offsets, UnsafeRawBufferPointer(start: offsets, count: (count + 1) * 4))
+        write(.tokens, UnsafeRawBufferPointer(start: blob, count: Int(offsets[count])))
+        write(.packed, UnsafeRawBufferPointer(start: packed, count: (packedMask + 1) * MemoryLayout<PackedSlot>.stride))
+        write(.long, UnsafeRawBufferPointer(start: long, count: (longMask + 1) * 8))
+    }
+
     deinit {
+        guard image == nil else { return }
         offsets.deallocate()
         blob.deallocate()
         packed.deallocate()

@@ -20,6 +20,8 @@ final class Daemon: Sendable {
     private let builder = SnapshotBuilder()
     private let logger = Logger(label: "guardd")
     private let isReady = Atomic<Bool>(false)
+    /// What the process began with.
+    private let started = Mutex<Configuration?>(nil)
     /// Of tenants' hashes where no `hashKeyFile` is given: a reload must not make new tenants of the old ones.
     private let processKey = TenantHashKey.perProcess()
 
@@ -29,6 +31,7 @@ final class Daemon: Sendable {
         let (configuration, warnings) = try source.load()
         let built = try builder.build(configuration)
         warn(warnings + built.warnings)
+        started.withLock { $0 = configuration }
 
         let metrics = EngineMetrics()
         metrics.loaded()
@@ -57,6 +60,7 @@ final class Daemon: Sendable {
         services.append(
             ProxyServer(
                 options: ProxyOptions(configuration), memory: memory, logger: logger,
+                observer: ProxyMetrics(metrics.metrics),
                 makeExchange: { engine.makeExchange($0) },
                 onBound: { [self] address in
                     isReady.store(true, ordering: .releasing)
@@ -85,6 +89,10 @@ final class Daemon: Sendable {
             engine.log?.reopen()
             metrics.reloaded(succeeded: true)
             warn(warnings + built.warnings)
+            let kept = started.withLock { $0.map { configuration.changesThatNeedRestart(since: $0) } } ?? []
+            if !kept.isEmpty {
+                logger.warning("not changed before a restart: \(kept.joined(separator: ", "))")
+            }
             logger.info("reloaded", metadata: ["policy": "\(built.snapshot.bundle.hash)"])
         } catch {
             metrics.reloaded(succeeded: false)
@@ -121,7 +129,10 @@ final class Daemon: Sendable {
                 if case .no = ready() { return ready() }
                 return await UpstreamProbe.connects(upstream) ? .ok : .no(reason: "the model server takes no connections")
             },
-            metrics: { metrics.prometheus(bufferedBytes: memory.usedBytes) })
+            metrics: {
+                metrics.collect(engine)
+                return metrics.prometheus(bufferedBytes: memory.usedBytes)
+            })
     }
 
     private func warn(_ problems: [Diagnostic]) {

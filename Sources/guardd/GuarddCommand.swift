@@ -24,6 +24,17 @@ struct GuarddCommand: AsyncParsableCommand {
     @Flag(help: "Asks the health listener of a running guardd whether it is ready, for exec probes: exit code 0 or 1.")
     var probe = false
 
+    /// As `AsyncParsableCommand.main()`, but wrong usage is exit code 2 like every other error of the set-up.
+    static func main() async {
+        do {
+            try await parse().run()
+        } catch {
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            say(fullMessage(for: error))
+            exit(withError: ExitCode(2))
+        }
+    }
+
     mutating func validate() throws {
         for override in overrides where !override.contains("=") {
             throw ValidationError("--set wants path=value, not '\(override)'")

@@ -64,7 +64,8 @@ private func serving(
             guard let text = object["text"]?.stringBytes else { throw AdminProblem("text: missing") }
             return Array("{\"count\":\(text.count)}\n".utf8)
         },
-        tokenize: { _ throws(AdminProblem) in throw AdminProblem(status: 404, code: "model_not_found", "no such model") })
+        tokenize: { _ throws(AdminProblem) in throw AdminProblem(status: 404, code: "model_not_found", "no such model")
+        })
 
     private func send(
         _ request: String, _ configure: (inout AdminService.Options) -> Void = { _ in }

@@ -10,7 +10,8 @@ import Testing
 
 @Suite struct SnapshotBuilderTests {
     private func configuration(_ yaml: String) throws -> Configuration {
-        try Configuration.parse(Array(yaml.utf8), file: "guard.yaml", folder: TestData.root.path).configuration
+        let yaml = "upstream: {url: http://127.0.0.1:8000}\n\(yaml)"
+        return try Configuration.parse(Array(yaml.utf8), file: "guard.yaml", folder: TestData.root.path).configuration
     }
 
     private static let model = "models: [{match: 'demo*', tokenizer: fixtures/tokenizers/byte-level}]"

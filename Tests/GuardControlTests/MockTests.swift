@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct MockServerTests {
     private func send(
-        _ target: String, _ body: String, headers: [String] = [], configure: (inout MockResponder.Options) -> Void = { _ in }
+        _ target: String, _ body: String, headers: [String] = [],
+        configure: (inout MockResponder.Options) -> Void = { _ in }
     ) async throws -> RawHTTP.Answer {
         var options = MockResponder.Options()
         configure(&options)
@@ -77,7 +78,8 @@ import Testing
             "/v1/chat/completions", #"{"messages":[],"stream":true}"#,
             headers: [#"x-mock-answer: {"tool_calls":[{"name":"f","arguments":{"a": 1}}]}"#, "x-mock-delta-bytes: 2"])
         let arguments = try events(answer).filter { $0 != "[DONE]" }.map {
-            try JSONDocument(Array($0.utf8)).root["choices"]?[0]?["delta"]?["tool_calls"]?[0]?["function"]?["arguments"]?
+            try JSONDocument(Array($0.utf8)).root["choices"]?[0]?["delta"]?["tool_calls"]?[0]?["function"]?[
+                "arguments"]?
                 .string ?? ""
         }
         #expect(arguments.joined() == #"{"a": 1}"#)
@@ -86,7 +88,8 @@ import Testing
 
     @Test func speaksTGI() async throws {
         let answer = try await send(
-            "/generate_stream", #"{"inputs":"a b","parameters":{"max_new_tokens":2}}"#, headers: ["x-mock-answer: x y z"])
+            "/generate_stream", #"{"inputs":"a b","parameters":{"max_new_tokens":2}}"#,
+            headers: ["x-mock-answer: x y z"])
         let last = try JSONDocument(Array(#require(events(answer).last).utf8)).root
         #expect(last["generated_text"]?.string == "x y")
         #expect(last["details"]?["finish_reason"]?.string == "length")

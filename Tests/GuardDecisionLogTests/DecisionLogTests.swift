@@ -194,6 +194,21 @@ struct DecisionLogTests {
         #expect(output.lines.count == 3)
     }
 
+    /// Records that wait together leave in few writes, in order, chained; a write that fails is made record by record.
+    @Test(arguments: [0, 1])
+    func manyRecordsLeaveInFewWrites(failures: Int) throws {
+        let output = FaultyOutput(groupBytesMax: 10_000)
+        output.hold()
+        let log = DecisionLog(sinks: [sink(output, .drop, records: 1000)])
+        for number in 0..<200 { log.append(RecordTests.record(number)) }
+        output.fail(times: failures, with: OutputError(errno: EPIPE, isTemporary: false))
+        output.release()
+        #expect(log.shutdown(deadline: .seconds(10)) == 0)
+        #expect(output.lines.count >= 200 - failures)
+        #expect(ChainVerifier.problems(in: output.lines.flatMap { $0 }).isEmpty)
+        if failures == 0 { #expect(output.writes < 100) }
+    }
+
     @Test func shutdownKeepsItsDeadline() {
         let output = FaultyOutput()
         output.fail(times: .max, with: OutputError(errno: ENOSPC, isTemporary: true))
@@ -232,9 +247,15 @@ final class FaultyOutput: RecordOutput {
         var lines: [[UInt8]] = []
         var isHeld = false
         var failures = 0
+        var writes = 0
         var error = OutputError(errno: 0, isTemporary: false)
     }
     private let state = Mutex(State())
+    let groupBytesMax: Int
+    /// Number of calls that wrote something.
+    var writes: Int { state.withLock { $0.writes } }
+
+    init(groupBytesMax: Int = 0) { self.groupBytesMax = groupBytesMax }
 
     var lines: [[UInt8]] { state.withLock { $0.lines } }
     func hold() { state.withLock { $0.isHeld = true } }
@@ -253,7 +274,8 @@ final class FaultyOutput: RecordOutput {
                 state.failures -= 1
                 return state.error
             }
-            state.lines.append(line)
+            state.lines += line.split(separator: UInt8(ascii: "\n")).map { Array($0) + [UInt8(ascii: "\n")] }
+            state.writes += 1
             return nil
         }
         if let error { throw error }

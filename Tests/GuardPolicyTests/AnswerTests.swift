@@ -74,10 +74,26 @@ import Testing
         #expect(try await answer(plain, Array("Internal Server Error".utf8), status: 500, contentType: "text/plain").status == 500)
     }
 
-    @Test func monitorModeEditsNothing() async throws {
+    /// Cut anywhere, every piece leaves at once and as it came.
+    @Test(arguments: ["application/json", "text/event-stream"])
+    func monitorModeHoldsAndEditsNothing(contentType: String) async throws {
         let fixture = try EngineFixture { options, _ in options.mode = .monitor }
-        let body = EngineFixture.answer("xyzzy 4111 1111 1111 1111")
-        #expect(try await answer(fixture, body).body == body)
+        let exchange = try #require(await fixture.send(EngineFixture.chat("a")).exchange)
+        #expect(exchange.answerHead(status: 200, contentType: contentType) == .observe)
+        var body = EngineFixture.answer("xyzzy 4111 1111 1111 1111")
+        if contentType == "text/event-stream" {
+            body = Array(
+                #"data: {"id":"c","choices":[{"index":0,"delta":{"content":"xyzzy 4111 1111 1111 1111"},"finish_reason":"stop"}]}"#
+                    .utf8) + Array("\n\ndata: [DONE]\n\n".utf8)
+        }
+        var start = 0
+        while start < body.count {
+            let piece = Array(body[start..<min(start + 7, body.count)])
+            #expect(exchange.answer(bytes: piece).output == piece)
+            start += 7
+        }
+        #expect(exchange.answerEnded(complete: true).output.isEmpty)
+        exchange.finish(.complete)
         #expect(try fixture.record.wouldAction == .block)
         #expect(try fixture.record.action == .allow)
     }

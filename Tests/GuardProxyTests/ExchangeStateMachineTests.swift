@@ -42,6 +42,14 @@ import Testing
         #expect(machine.state == .closed)
     }
 
+    @Test func aBrokenRequestIsReadOnAsWell() {
+        var machine = ExchangeStateMachine()
+        _ = machine.requestHead(keepAlive: true)
+        #expect(machine.refuse(closing: true) == .answerAndLinger)
+        #expect(machine.bodyBytes(5) == .drop)
+        #expect(machine.willKeepAlive == false)
+    }
+
     @Test func anEarlyRefusalClosesAtTheRequestsEnd() {
         var machine = ExchangeStateMachine()
         _ = machine.requestHead(keepAlive: true)

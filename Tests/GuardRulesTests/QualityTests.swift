@@ -34,7 +34,9 @@ import Testing
 
     @Test func personalDataAndSecrets() throws {
         let bundle = try RuleBundle.load(directory: PackTests.directory)
-        let rules = bundle.rules.indices.filter { !bundle.rules[$0].id.name.hasPrefix("injection.") }
+        let rules = bundle.rules.indices.filter { index in
+            ["pii.", "secrets."].contains { bundle.rules[index].id.name.hasPrefix($0) }
+        }
         var scratch = EvaluationScratch()
         var found: [String: (hit: Int, all: Int)] = [:]
         var wrong: [String: Int] = [:]
@@ -82,12 +84,15 @@ import Testing
         }
         #expect(Double(secrets.0) >= 0.97 * Double(secrets.1))
         #expect(Double(others.0) >= 0.95 * Double(others.1))
-        #expect(Double(clean.flagged) <= 0.02 * Double(clean.all))
+        #expect(Double(clean.flagged) <= 0.01 * Double(clean.all))
     }
 
     @Test func benignTextsAreNotBlocked() throws {
         let bundle = try RuleBundle.load(directory: PackTests.directory)
-        let rules = bundle.rules.indices.filter { bundle.rules[$0].id.name.hasPrefix("injection.") }
+        let rules = bundle.rules.indices.filter { index in
+            bundle.rules[index].phases.contains(.input)
+                && !["pii.", "secrets."].contains { bundle.rules[index].id.name.hasPrefix($0) }
+        }
         var scratch = EvaluationScratch()
         var attacks = (hit: 0, all: 0)
         var benign = (hit: 0, all: 0)
@@ -105,7 +110,7 @@ import Testing
             }
         }
         print("attacks blocked \(attacks.hit)/\(attacks.all), benign blocked \(benign.hit)/\(benign.all) \(by)")
-        #expect(Double(benign.hit) <= 0.005 * Double(benign.all))
+        #expect(Double(benign.hit) <= 0.002 * Double(benign.all))
         #expect(attacks.hit > 0)
     }
 }

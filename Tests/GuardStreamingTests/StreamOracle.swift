@@ -68,7 +68,28 @@ struct StreamOracle {
         var end = text.count
         var masks: [(range: ByteRange, rule: Int, mask: [UInt8])] = []
         var blocking: Set<Int> = []
-        for rule in rules {
+        // Allowances first: what they may still cover is open.
+        var allowed: [(range: ByteRange, suppresses: [Int])] = []
+        var mayAllow: [(start: Int, suppresses: [Int])] = []
+        let acting = Set(rules.filter { $0.effect == .mask || $0.effect == .block }.map(\.rule))
+        for rule in rules.filter({ $0.effect == .allow }) + rules.filter({ $0.effect != .allow }) {
+            let holds =
+                rule.effect == .allow ? rule.suppresses.contains { acting.contains($0) } : rule.effect != .report
+            if let whole = rule.whole {
+                if mode == .partialHard {
+                    if holds { end = 0 }
+                } else {
+                    for match in whole.judge(text.span, &scratch).matches {
+                        state.findings.insert(StreamMatch(rule: rule.rule, range: match.range))
+                        if rule.effect == .mask { masks.append((match.range, rule.rule, match.mask ?? [])) }
+                        if rule.effect == .block {
+                            blocking.insert(rule.rule)
+                            end = min(end, match.range.lowerBound)
+                        }
+                    }
+                }
+                continue
+            }
             let view = rule.isFolded ? folded.text : text
             for detector in rule.detectors {
                 var from = 0
@@ -82,16 +103,48 @@ struct StreamOracle {
                     case .none: break search
                     case .failed: break search
                     case .partial(let start):
-                        if rule.effect != .report, start < view.count {
+                        if rule.effect == .allow, start < view.count {
+                            mayAllow.append((rule.isFolded ? folded.rawStart(of: start) : start, rule.suppresses))
+                        }
+                        if holds, start < view.count {
                             end = min(end, rule.isFolded ? folded.rawStart(of: start) : start)
                         }
                         break search
                     case .match(let range):
                         let raw = rule.isFolded ? folded.rawRange(of: range) : range
+                        var verdicts = detector.contexts.map { verdict($0, range, view, mode) }
+                        if allowed.contains(where: {
+                            $0.suppresses.contains(rule.rule) && $0.range.lowerBound <= raw.lowerBound
+                                && raw.upperBound <= $0.range.upperBound
+                        }) {
+                            verdicts.append(.rejected)
+                        } else if mayAllow.contains(where: {
+                            $0.suppresses.contains(rule.rule) && $0.start <= raw.lowerBound
+                        }) {
+                            verdicts.append(.open)
+                        }
+                        if verdicts.contains(.rejected) {
+                            from = range.upperBound
+                            continue search
+                        }
+                        if verdicts.contains(.open) {
+                            if rule.effect == .allow { mayAllow.append((raw.lowerBound, rule.suppresses)) }
+                            if holds { end = min(end, raw.lowerBound) }
+                            break search
+                        }
+                        if !detector.contexts.isEmpty {
+                            // The groups again.
+                            _ = view.withUnsafeBufferPointer { buffer in
+                                detector.pattern.firstMatch(in: view.span, from: from, mode: mode, scratch: &scratch) {
+                                    detector.validate?(buffer, $0) ?? true
+                                }
+                            }
+                        }
+                        if rule.effect == .allow { allowed.append((raw, rule.suppresses)) }
                         state.findings.insert(StreamMatch(rule: rule.rule, range: raw))
                         from = range.upperBound
                         switch rule.effect {
-                        case .report: break
+                        case .report, .allow: break
                         case .mask:
                             let text = rule.maskText?(view.span, range) { scratch.capture($0) } ?? []
                             masks.append((raw, rule.rule, text))
@@ -126,6 +179,29 @@ struct StreamOracle {
         state.blocking = blocking.sorted()
         return state
     }
+}
+
+/// Every character around the match as a start, over the whole text.
+private func verdict(
+    _ context: ContextCondition, _ match: ByteRange, _ text: [UInt8], _ mode: MatchMode
+) -> ContextCondition.Verdict {
+    var scratch = MatchScratch()
+    let starts = text.indices.filter { text[$0] & 0xC0 != 0x80 }
+    let before = starts.filter { $0 < match.lowerBound }.suffix(context.within)
+    let behind = starts.filter { $0 >= match.upperBound }
+    let end = behind.count > context.within ? behind[context.within] : text.count
+    var isOpen = mode == .partialHard && behind.count < context.within
+    for alternative in context.alternatives {
+        for start in before + behind where start < end {
+            let outcome = alternative.pattern.firstMatch(in: text.span, from: start, mode: mode, scratch: &scratch) {
+                ($0.range.upperBound <= match.lowerBound)
+                    || ($0.range.lowerBound >= match.upperBound && $0.range.upperBound <= end)
+            }
+            if case .match = outcome { return .accepted }
+            if case .partial(let at) = outcome, at < end { isOpen = true }
+        }
+    }
+    return isOpen ? .open : .rejected
 }
 
 /// Feeds `pieces` to an inspector and tells what came of it; `check` sees the inspector's state after every piece.

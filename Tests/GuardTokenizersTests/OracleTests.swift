@@ -63,20 +63,23 @@ import Testing
 
     // MARK: Merging
 
+    /// Random texts for each model; `GUARD_ORACLE_ROUNDS=20000` for a thorough run, in a release build.
+    private static let rounds = ProcessInfo.processInfo.environment["GUARD_ORACLE_ROUNDS"].flatMap(Int.init)
+
     /// Random texts and pieces of the corpus with random edits, whole pipeline.
     @Test(arguments: ["byte-level", "sentencepiece"])
     func ownTokenizersEqualNaive(_ name: String) throws {
         let file = [UInt8](try Data(contentsOf: TestFiles.fixture(name + "/tokenizer.json")))
         let corpus = try String(contentsOf: TestData.fixtures.appending(path: "tools/corpus.txt"), encoding: .utf8)
-        try compare(file, try TestFiles.fixtureTokenizer(name + "/tokenizer.json"), corpus, count: 1500)
+        try compare(file, try TestFiles.fixtureTokenizer(name + "/tokenizer.json"), corpus, count: Self.rounds ?? 1500)
     }
 
-    @Test(.enabled(if: TestData.hasShared), arguments: ["gpt-2", "qwen2.5", "llama-3.1", "gemma-2", "phi-3-mini"])
+    @Test(.enabled(if: TestData.hasShared), arguments: ["gpt-2", "qwen2.5", "llama-3.1", "mistral-nemo", "gemma-2", "phi-3-mini"])
     func sharedTokenizersEqualNaive(_ name: String) throws {
         let corpus = try FileHandle(forReadingFrom: TestData.sharedFile("tokenizers/corpus.txt"))
         let start = String(decoding: try corpus.read(upToCount: 400_000) ?? Data(), as: UTF8.self)
         let path = name + "/tokenizer.json"
-        try compare(TestFiles.shared(path), TestFiles.sharedTokenizer(path), start, count: 250)
+        try compare(TestFiles.shared(path), TestFiles.sharedTokenizer(path), start, count: Self.rounds ?? 250)
     }
 
     private func compare(_ file: [UInt8], _ tokenizer: Tokenizer, _ corpus: String, count: Int) throws {

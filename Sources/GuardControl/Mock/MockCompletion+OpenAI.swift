@@ -15,7 +15,11 @@ extension MockCompletion {
                 for (index, choice) in choices.enumerated() {
                     $0.object {
                         $0.member("index", index)
-                        if isChat { message(choice, &$0) } else { $0.member("text", utf8: choice.content.flatMap(\.text)) }
+                        if isChat {
+                            message(choice, &$0)
+                        } else {
+                            $0.member("text", utf8: choice.content.flatMap(\.text))
+                        }
                         $0.key("logprobs")
                         logprobs(choice.content, &$0)
                         $0.member("finish_reason", choice.finishReason)
@@ -64,7 +68,9 @@ extension MockCompletion {
 
     /// The choices take turns, as a batch generates them.
     func openAIEvents() -> [[UInt8]] {
-        var lanes = choices.enumerated().map { index, choice in isChat ? chatLane(index, choice) : textLane(index, choice) }
+        var lanes = choices.enumerated().map { index, choice in
+            isChat ? chatLane(index, choice) : textLane(index, choice)
+        }
         var events: [[UInt8]] = []
         var turn = 0
         while lanes.contains(where: { !$0.isEmpty }) {
@@ -219,7 +225,9 @@ extension MockCompletion {
                 $0.key("token_logprobs")
                 $0.array { for _ in deltas { $0.double(-0.25) } }
                 $0.key("top_logprobs")
-                $0.array { for delta in deltas { $0.object { $0.member(String(decoding: delta.text, as: UTF8.self), -0.25) } } }
+                $0.array {
+                    for delta in deltas { $0.object { $0.member(String(decoding: delta.text, as: UTF8.self), -0.25) } }
+                }
                 $0.key("text_offset")
                 $0.array {
                     for delta in deltas {

@@ -46,7 +46,8 @@ struct MockCompletion {
             guard promptTokens + wanted <= window, promptTokens < window else {
                 throw MockRefusal(
                     code: "context_length_exceeded",
-                    "This model's maximum context length is \(window) tokens. However, you requested \(promptTokens + wanted) tokens.")
+                    "This model's maximum context length is \(window) tokens. However, you requested \(promptTokens + wanted) tokens."
+                )
             }
             if !fault.ignoreLimit { limit = min(limit ?? window, window - promptTokens) }
         }

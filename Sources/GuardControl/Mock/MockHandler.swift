@@ -44,7 +44,8 @@ final class MockHandler: ChannelInboundHandler {
             body.removeAll(keepingCapacity: true)
             tooLarge = false
             if head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
-                context.writeAndFlush(wrapOutboundOut(.head(.init(version: head.version, status: .continue))), promise: nil)
+                context.writeAndFlush(
+                    wrapOutboundOut(.head(.init(version: head.version, status: .continue))), promise: nil)
             }
         case .body(let buffer):
             guard !tooLarge, buffer.readableBytes <= bodyBytesMax - body.count else {

@@ -1,7 +1,6 @@
 import GuardCore
 package import GuardJSON
 
-
 /// How the mock turns text into tokens: as a real server would, or by words where no tokenizer is given.
 package protocol MockCounting: Sendable {
     /// Tokens of the rendered conversation.

@@ -42,7 +42,9 @@ struct MockRequest {
         switch endpoint {
         case .chat:
             try readOpenAI(root)
-            guard let messages = root["messages"], messages.kind == .array else { throw MockRefusal("messages: missing") }
+            guard let messages = root["messages"], messages.kind == .array else {
+                throw MockRefusal("messages: missing")
+            }
             self.messages = messages
             tools = root["tools"].flatMap { $0.isNull ? nil : $0 }
             outputLimit = Self.limit(root["max_completion_tokens"]) ?? Self.limit(root["max_tokens"])

@@ -53,7 +53,8 @@ package struct MockResponder: Sendable {
             if let status = fault.status { throw MockRefusal(status: status, "the fault that was asked for") }
             let request = try MockRequest(endpoint, body: body)
             let answer = try MockCompletion(
-                request, answer: try answer(to: request, header: header), deltas: try cut("x-mock-delta-bytes", header) ?? options.deltas,
+                request, answer: try answer(to: request, header: header),
+                deltas: try cut("x-mock-delta-bytes", header) ?? options.deltas,
                 fault: fault, responder: self)
             reply = fault.garbage ? garbage(request) : answer.reply()
             reply.pauseMilliseconds = header("x-mock-delay-ms").flatMap { Int($0) } ?? options.pauseMilliseconds

@@ -26,7 +26,9 @@ package struct ServeMockCommand: AsyncParsableCommand {
     @Option(help: "Name of the model it serves.")
     package var model = "mock"
 
-    @Option(help: "Model folder or tokenizer file: usage is then counted as a real server counts it. Without it words count.")
+    @Option(
+        help:
+            "Model folder or tokenizer file: usage is then counted as a real server counts it. Without it words count.")
     package var tokenizer: String?
 
     @Option(help: "Refuse prompts over this many tokens, with the output limit.")
@@ -38,7 +40,10 @@ package struct ServeMockCommand: AsyncParsableCommand {
     @Flag(help: "Answer with the text of the last user message.")
     package var echo = false
 
-    @Option(help: "JSON lines of {\"contains\": text of the last user message, \"answer\": answer}; the first that fits wins.")
+    @Option(
+        help:
+            "JSON lines of {\"contains\": text of the last user message, \"answer\": answer}; the first that fits wins."
+    )
     package var answers: String?
 
     @Option(help: "Bytes of one write: N, random or random:SEED.")
@@ -74,7 +79,8 @@ package struct ServeMockCommand: AsyncParsableCommand {
         var serverOptions = MockServer.Options()
         serverOptions.port = port
         serverOptions.threads = threads
-        let server = try await MockServer.start(MockResponder(options, counting: try counting()), options: serverOptions)
+        let server = try await MockServer.start(
+            MockResponder(options, counting: try counting()), options: serverOptions)
         var line = JSONWriter()
         line.object {
             $0.member("listening", "127.0.0.1:\(server.port)")

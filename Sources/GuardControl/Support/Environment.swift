@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The process's environment as a value.
@@ -9,7 +9,9 @@ enum Environment {
         var entry = environ
         while let text = entry.pointee {
             let pair = String(cString: text)
-            if let mark = pair.firstIndex(of: "=") { all[String(pair[..<mark])] = String(pair[pair.index(after: mark)...]) }
+            if let mark = pair.firstIndex(of: "=") {
+                all[String(pair[..<mark])] = String(pair[pair.index(after: mark)...])
+            }
             entry += 1
         }
         return all

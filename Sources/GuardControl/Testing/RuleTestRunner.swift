@@ -57,7 +57,9 @@ struct RuleTestRunner {
     // MARK: - inline tests
 
     private func inline(_ rule: CompiledRule, _ report: inout TestReport) async {
-        for (texts, wanted, word) in [(rule.tests.match, true, "matches"), (rule.tests.noMatch, false, "does not match")] {
+        for (texts, wanted, word) in [
+            (rule.tests.match, true, "matches"), (rule.tests.noMatch, false, "does not match"),
+        ] {
             for (index, test) in texts.enumerated() {
                 var place = TestPlace(rule.place)
                 (place.line, place.column) = (test.line, test.column)
@@ -95,7 +97,8 @@ struct RuleTestRunner {
             for seed in 0...UInt64(chunkings) {
                 let streamed = try await runner.answer(text: text, cut: seed)
                 if streamed.action != whole.action {
-                    return "\(ExchangeRunner.name(of: seed)): \(streamed.action.rawValue), whole: \(whole.action.rawValue)"
+                    return
+                        "\(ExchangeRunner.name(of: seed)): \(streamed.action.rawValue), whole: \(whole.action.rawValue)"
                 }
                 let wanted = whole.action == .block ? blockedText ?? streamed.text : whole.text
                 blockedText = streamed.text

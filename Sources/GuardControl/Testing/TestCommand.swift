@@ -18,7 +18,10 @@ package struct TestCommand: AsyncParsableCommand {
     @Flag(help: "Show the coverage of every rule, not only of those that lack a test.")
     package var coverage = false
 
-    @Option(help: "Also put every text that an output rule is tested with through streams, cut after every byte and in N random ways.")
+    @Option(
+        help:
+            "Also put every text that an output rule is tested with through streams, cut after every byte and in N random ways."
+    )
     package var chunkings = 0
 
     @Option(help: "Output: \(TestFormat.allCases.map(\.rawValue).joined(separator: ", ")).")

@@ -30,7 +30,8 @@ package enum TestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
             lines.append("\(result.failure == nil ? "passed" : "FAILED") \(result.place): \(result.name)\(failure)")
         }
         for rule in report.coverage where showsCoverage || !rule.isCovered {
-            let missing = rule.isCovered ? "" : rule.positive == 0 ? ": no test wants a match" : ": no test wants no match"
+            let missing =
+                rule.isCovered ? "" : rule.positive == 0 ? ": no test wants a match" : ": no test wants no match"
             lines.append(
                 "\(rule.isCovered ? "covered" : "not covered") \(rule.place): \(rule.rule) "
                     + "(\(rule.positive) match, \(rule.negative) do not)\(missing)")

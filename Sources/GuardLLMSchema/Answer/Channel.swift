@@ -1,3 +1,5 @@
+import GuardJSON
+
 /// One string of an answer that grows by itself: what a rule reads as one text.
 package struct ChannelID: Hashable, Sendable, CustomStringConvertible {
     package enum Kind: Hashable, Sendable {
@@ -53,6 +55,14 @@ package struct Usage: Sendable, Hashable {
     package var cachedTokens: Int?
     /// Part of `completionTokens`.
     package var reasoningTokens: Int?
+
+    /// More than any server can have generated: a larger figure is no evidence, and sums of a few stay in range.
+    static let tokensMax: Int64 = 1 << 40
+
+    /// A count of tokens as a server states it; `nil` where it cannot be one.
+    static func count(_ node: JSONNode?) -> Int? {
+        node?.integer.flatMap { (0...tokensMax).contains($0) ? Int($0) : nil }
+    }
 
     package init(
         promptTokens: Int? = nil, completionTokens: Int? = nil, totalTokens: Int? = nil, cachedTokens: Int? = nil,

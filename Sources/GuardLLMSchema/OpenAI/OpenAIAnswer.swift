@@ -54,12 +54,11 @@ enum OpenAIAnswer {
 
     static func usage(_ node: JSONNode) -> Usage? {
         guard node.kind == .object else { return nil }
-        func count(_ node: JSONNode?) -> Int? { node?.integer.flatMap { $0 >= 0 ? Int($0) : nil } }
         return Usage(
-            promptTokens: count(node["prompt_tokens"]), completionTokens: count(node["completion_tokens"]),
-            totalTokens: count(node["total_tokens"]),
-            cachedTokens: count(node["prompt_tokens_details"]?["cached_tokens"]),
-            reasoningTokens: count(node["completion_tokens_details"]?["reasoning_tokens"]))
+            promptTokens: Usage.count(node["prompt_tokens"]), completionTokens: Usage.count(node["completion_tokens"]),
+            totalTokens: Usage.count(node["total_tokens"]),
+            cachedTokens: Usage.count(node["prompt_tokens_details"]?["cached_tokens"]),
+            reasoningTokens: Usage.count(node["completion_tokens_details"]?["reasoning_tokens"]))
     }
 
     static func error(_ node: JSONNode, into reader: inout AnswerReader) {

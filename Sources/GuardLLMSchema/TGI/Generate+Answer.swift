@@ -149,9 +149,9 @@ extension Generate {
                 }
             case "generated_tokens": reader.add(completionTokens: value)
             case "input_length":
-                if let count = value.integer, count >= 0 {
+                if let count = Usage.count(value) {
                     reader.parts.usage = reader.parts.usage ?? Usage()
-                    reader.parts.usage?.promptTokens = Int(count)
+                    reader.parts.usage?.promptTokens = count
                 }
             case "seed": continue
             default: reader.unread(value, pointer: "/details")
@@ -168,10 +168,9 @@ extension Generate {
 
 extension AnswerReader {
     fileprivate mutating func add(completionTokens node: JSONNode) {
-        guard let count = node.integer, count >= 0 else { return }
+        guard let count = Usage.count(node) else { return }
         var usage = parts.usage ?? Usage()
-        let (sum, overflow) = (usage.completionTokens ?? 0).addingReportingOverflow(Int(count))
-        usage.completionTokens = overflow ? .max : sum
+        usage.completionTokens = (usage.completionTokens ?? 0) + count
         parts.usage = usage
     }
 

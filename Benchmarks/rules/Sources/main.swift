@@ -1,0 +1,206 @@
+import Foundation
+import GuardCore
+import GuardMatching
+import GuardRules
+
+// Figures of the matching engine: every rule set on the same texts, through `RuleBundle.evaluate` and pattern by pattern.
+// Writes patterns, texts and matches for vectorscan.c and run.py, which compares.
+//
+//     rules-benchmark FOLDER CORPUS RULES [SET.yaml ...]
+
+struct Failure: Error, CustomStringConvertible { var description: String }
+
+let arguments = CommandLine.arguments
+guard arguments.count >= 4 else { throw Failure(description: "FOLDER CORPUS RULES [SET.yaml ...] are wanted") }
+let folder = URL(fileURLWithPath: arguments[1])
+let corpus = [UInt8](try Data(contentsOf: URL(fileURLWithPath: arguments[2])))
+let texts = cut(corpus, count: 1000)
+try write(texts, "texts.bin")
+
+var sets: [(name: String, bundle: RuleBundle)] = []
+for path in arguments.dropFirst(4) {
+    let url = URL(fileURLWithPath: path)
+    let file = RuleBundle.File(path: url.lastPathComponent, content: [UInt8](try Data(contentsOf: url)))
+    sets.append((url.deletingPathExtension().lastPathComponent, try RuleBundle(files: [file])))
+}
+sets.append(("packs", try RuleBundle.load(directory: arguments[3])))
+sets.append(("words-100", try words(100)))
+sets.append(("words-1000", try words(1000)))
+
+for (name, bundle) in sets {
+    let raw = bundle.rules.indices.filter { bundle.rules[$0].view == .raw }
+    if name == "packs" { try measure("packs-all-views", bundle, Array(bundle.rules.indices), alone: true) }
+    try measure(name == "packs" ? "packs-raw" : name, bundle, raw, alone: true)
+    try adversarial(name == "packs" ? "packs-all-views" : name, bundle)
+}
+
+/// Pieces of 1,024 bytes, spread evenly, on character boundaries.
+func cut(_ corpus: [UInt8], count: Int) -> [[UInt8]] {
+    let step = max(1, corpus.count / count)
+    return (0..<count).compactMap { number in
+        var start = number * step
+        while start < corpus.count, corpus[start] & 0xC0 == 0x80 { start += 1 }
+        var end = min(start + 1024, corpus.count)
+        while end > start, end < corpus.count, corpus[end] & 0xC0 == 0x80 { end -= 1 }
+        return start < end ? Array(corpus[start..<end]) : nil
+    }
+}
+
+func write(_ texts: [[UInt8]], _ name: String) throws {
+    var data = Data()
+    for text in texts {
+        withUnsafeBytes(of: UInt32(text.count).littleEndian) { data.append(contentsOf: $0) }
+        data.append(contentsOf: text)
+    }
+    try data.write(to: folder.appending(path: name))
+}
+
+/// Rules that begin with a word of the corpus.
+func words(_ count: Int) throws -> RuleBundle {
+    var seen: Set<String> = []
+    var list: [String] = []
+    for word in String(decoding: corpus.prefix(4_000_000), as: UTF8.self).split(whereSeparator: { !$0.isLetter }) {
+        let word = word.lowercased()
+        guard word.utf8.count >= 6, word.utf8.allSatisfy({ $0 &- 0x61 < 26 }), seen.insert(word).inserted else {
+            continue
+        }
+        list.append(word)
+    }
+    // Every n-th, so that frequent and rare ones are both there.
+    let step = max(1, list.count / count)
+    var file = "ruleset: words\nrules:\n"
+    for number in 0..<count {
+        file += "  - {id: w\(number), on: input, view: raw, action: flag, "
+        file += "match: {pcre: '\\b\(list[number * step % list.count])[ \\t]{1,3}[a-z]{3,12}ing\\b'}}\n"
+    }
+    return try RuleBundle(files: [.init(path: "words.yaml", content: Array(file.utf8))])
+}
+
+func nanoseconds(_ body: () -> Void) -> Double {
+    let start = ContinuousClock.now
+    body()
+    let took = (ContinuousClock.now - start).components
+    return Double(took.attoseconds) / 1e9 + Double(took.seconds) * 1e9
+}
+
+/// The least time of each text, summed: what another process takes from the core counts for one text of one pass only.
+func best(_ passes: Int, _ texts: [[UInt8]], _ body: ([UInt8]) -> Void) -> Double {
+    var least = [Double](repeating: .infinity, count: texts.count)
+    for _ in 0..<passes {
+        for (index, text) in texts.enumerated() { least[index] = min(least[index], nanoseconds { body(text) }) }
+    }
+    return least.reduce(0, +)
+}
+
+func report(_ fields: [String: Any]) throws {
+    print(String(decoding: try JSONSerialization.data(withJSONObject: fields, options: .sortedKeys), as: UTF8.self))
+}
+
+func measure(_ name: String, _ bundle: RuleBundle, _ rules: [Int], alone: Bool) throws {
+    var scratch = EvaluationScratch()
+    let bytes = texts.reduce(0) { $0 + $1.count }
+    let time = best(20, texts) { _ = bundle.evaluate($0.span, rules: rules, scratch: &scratch) }
+
+    var patterns = Data()
+    var matches = ""
+    var number = 0
+    var aloneTime = 0.0
+    for rule in rules {
+        for detector in bundle.rules[rule].detectors {
+            let validated = detector.validator != nil
+            if bundle.rules[rule].view == .raw {
+                let flag = (detector.pattern.options.caseless ? "i" : "-") + (validated ? "v" : "")
+                patterns.append(contentsOf: Array("\(number)\0\(flag)\0\(detector.pattern.source)\0".utf8))
+            }
+            for (index, text) in texts.enumerated() {
+                var from = 0
+                while from < text.count,
+                    case .match(let range) = detector.firstMatch(
+                        in: text.span, from: from, mode: .complete, scratch: &scratch.match)
+                {
+                    if !validated { matches += "\(index) \(number) \(range.upperBound)\n" }
+                    from = range.upperBound
+                }
+            }
+            aloneTime += best(2, texts) { text in
+                var from = 0
+                while from < text.count,
+                    case .match(let range) = detector.firstMatch(
+                        in: text.span, from: from, mode: .complete, scratch: &scratch.match)
+                {
+                    from = range.upperBound
+                }
+            }
+            number += 1
+        }
+    }
+    // What the engine finds with its prefilter is what it finds without.
+    var without = EvaluationScratch()
+    without.usesPrefilter = false
+    for text in texts {
+        let found = bundle.evaluate(text.span, rules: rules, scratch: &scratch)
+        guard found == bundle.evaluate(text.span, rules: rules, scratch: &without) else {
+            throw Failure(description: "\(name): the prefilter changes what is found")
+        }
+    }
+    try patterns.write(to: folder.appending(path: name + ".patterns"))
+    try Data(matches.utf8).write(to: folder.appending(path: name + ".ours"))
+    try report([
+        "set": name, "rules": rules.count, "patterns": number, "bytes": bytes, "texts": texts.count,
+        "nanoseconds": time,
+        "aloneNanoseconds": aloneTime,
+    ])
+    if ProcessInfo.processInfo.environment["GUARD_BENCHMARK_RULES"] != nil {
+        _ = bundle.timeAccount.take()
+        for text in texts { _ = bundle.evaluate(text.span, rules: rules, scratch: &scratch) }
+        let spent = bundle.timeAccount.take()
+        for rule in spent.indices.sorted(by: { spent[$0] > spent[$1] }).prefix(14) {
+            let unknown = bundle.rules[rule].detectors.count { $0.required.isUnknown }
+            print("#", spent[rule] / UInt64(texts.count), "ns a text:", bundle.rules[rule].id, "unknown \(unknown)")
+        }
+    }
+}
+
+/// Texts made to be bad for the engine, against the clean ones.
+func adversarial(_ name: String, _ bundle: RuleBundle) throws {
+    let all = Array(bundle.rules.indices)
+    var scratch = EvaluationScratch()
+    func cost(_ text: [UInt8], _ passes: Int) -> Double {
+        best(passes, [text]) { _ = bundle.evaluate($0.span, rules: all, scratch: &scratch) } / Double(text.count)
+    }
+    let clean = texts.reduce(0) { $0 + cost($1, 3) } / Double(texts.count)
+    func filled(_ piece: [UInt8]) -> [UInt8] {
+        Array(Array(repeatElement(piece, count: 1024 / max(1, piece.count) + 1).joined()).prefix(1024))
+    }
+    var worst = (cost: 0.0, text: "")
+    var pieces = [
+        "a", "1", "-", "@", " ", ".", "a@", "1 ", "1-", "a.", "a:", "::", "1.1.", "key=", "token: ", "\"secret\": \"",
+        "A1b2",
+        "//", "0x", "aB3", "+1 ", "eyJ", "<|", "![](", "\n", "ſ", "\u{212A}",
+    ].map { Array($0.utf8) }
+    for rule in bundle.rules {
+        for detector in rule.detectors { pieces += detector.required.any.prefix(3).map(\.bytes) }
+    }
+    for piece in pieces {
+        let text = filled(piece)
+        guard String(validating: text, as: UTF8.self) != nil else { continue }
+        let cost = cost(text, 3)
+        if cost > worst.cost { worst = (cost, String(decoding: piece, as: UTF8.self)) }
+    }
+    // Random mixtures of the pieces.
+    var state: UInt64 = 1
+    for _ in 0..<200 {
+        var text: [UInt8] = []
+        while text.count < 1024 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            text += pieces[Int(state >> 33) % pieces.count]
+        }
+        guard String(validating: text, as: UTF8.self) != nil else { continue }
+        let cost = cost(text, 3)
+        if cost > worst.cost { worst = (cost, "a mixture") }
+    }
+    try report([
+        "adversarial": name, "cleanNanosecondsPerByte": clean, "worstNanosecondsPerByte": worst.cost,
+        "text": worst.text,
+    ])
+}

@@ -1,0 +1,327 @@
+internal import GuardMatching
+
+/// Characters, escapes, classes, groups.
+extension LiteralExtraction {
+    static let anyCharacter = Known.opaque(1, 4)
+    static let word = ByteSet(
+        (0x30...0x39).map { UInt8($0) } + (0x41...0x5A).map { UInt8($0) } + [0x5F] + (0x61...0x7A).map { UInt8($0) })
+    static let space = ByteSet([0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20])
+
+    func literal(_ byte: UInt8) -> Known {
+        let folded = [LiteralAutomaton.fold(byte)]
+        return Known(exact: [folded], front: front([folded]))
+    }
+
+    mutating func atom() throws(NotUnderstood) -> Known {
+        guard let byte = at(0) else { return .empty }
+        switch byte {
+        case UInt8(ascii: "("): return try group()
+        case UInt8(ascii: "["): return try characterClass()
+        case UInt8(ascii: "\\"): return try escape()
+        case UInt8(ascii: "."):
+            index += 1
+            return Self.anyCharacter
+        case UInt8(ascii: "^"), UInt8(ascii: "$"):
+            index += 1
+            return .empty
+        case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "?"): throw NotUnderstood()
+        case 0x80...: return nonASCII()
+        default:
+            index += 1
+            return literal(byte)
+        }
+    }
+
+    /// A whole character, so that a quantifier behind it applies to all its bytes. What has no case is exact.
+    mutating func nonASCII() -> Known {
+        let start = index
+        index += 1
+        while let next = at(0), next & 0xC0 == 0x80 { index += 1 }
+        let bytes = Array(source[start..<index])
+        guard let scalar = String(decoding: bytes, as: UTF8.self).unicodeScalars.first,
+            !isCaseless || scalar.properties.generalCategory == .otherLetter
+        else { return Self.anyCharacter }
+        return Known(exact: [bytes], front: front([bytes]))
+    }
+
+    mutating func escape() throws(NotUnderstood) -> Known {
+        guard let next = at(1) else { throw NotUnderstood() }
+        index += 2
+        switch next {
+        case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "A"), UInt8(ascii: "z"), UInt8(ascii: "Z"):
+            return .empty
+        // Without UCP, which is not understood, these have ASCII members only.
+        case UInt8(ascii: "d"): return literal(UInt8(ascii: "0"))
+        case UInt8(ascii: "w"): return .one(of: Self.word, longest: 1)
+        case UInt8(ascii: "s"): return .one(of: Self.space, longest: 1)
+        case UInt8(ascii: "D"), UInt8(ascii: "W"), UInt8(ascii: "S"), UInt8(ascii: "h"), UInt8(ascii: "H"),
+            UInt8(ascii: "v"), UInt8(ascii: "V"):
+            return Self.anyCharacter
+        case UInt8(ascii: "R"): return .opaque(1, 3)
+        case UInt8(ascii: "X"): return .opaque(1, nil)
+        case UInt8(ascii: "n"): return literal(0x0A)
+        case UInt8(ascii: "r"): return literal(0x0D)
+        case UInt8(ascii: "t"): return literal(0x09)
+        case UInt8(ascii: "f"): return literal(0x0C)
+        case UInt8(ascii: "e"): return literal(0x1B)
+        case UInt8(ascii: "a"): return literal(0x07)
+        case UInt8(ascii: "1")...UInt8(ascii: "9"):
+            while let digit = at(0), digit &- 0x30 < 10 { index += 1 }
+            // A reference back, or an octal character.
+            return .opaque(0, nil)
+        case UInt8(ascii: "x"):
+            if at(0) == UInt8(ascii: "{") {
+                try skip(to: UInt8(ascii: "}"))
+                return Self.anyCharacter
+            }
+            var value: UInt8 = 0
+            for _ in 0..<2 {
+                guard let digit = at(0).flatMap(Self.hexDigit) else { break }
+                value = value << 4 | digit
+                index += 1
+            }
+            return value < 0x80 ? literal(value) : Self.anyCharacter
+        case UInt8(ascii: "p"), UInt8(ascii: "P"), UInt8(ascii: "k"):
+            guard at(0) == UInt8(ascii: "{") else { throw NotUnderstood() }
+            try skip(to: UInt8(ascii: "}"))
+            return next == UInt8(ascii: "k") ? .opaque(0, nil) : Self.anyCharacter
+        case UInt8(ascii: "0"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), 0x80...:
+            throw NotUnderstood()
+        default: return literal(next)
+        }
+    }
+
+    static func hexDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x41...0x46, 0x61...0x66: (byte | 0x20) - 0x57
+        default: nil
+        }
+    }
+
+    /// The members of a class as far as they are a few ASCII characters.
+    struct Members {
+        var known: [[UInt8]]? = []
+        /// Bytes of all members.
+        var bytes = ByteSet()
+        var isASCII = true
+        /// First members and ends of ranges beyond ASCII, by number; worth something if there are no others.
+        var scalars: [UInt32] = []
+        var others = 0
+
+        mutating func add(_ byte: UInt8) {
+            others += 1
+            bytes.insert(byte)
+            let folded = [LiteralAutomaton.fold(byte)]
+            if known?.contains(folded) == false { known?.append(folded) }
+        }
+
+        mutating func add(from low: UInt8, to high: UInt8) {
+            // A long range, but digits are one symbol.
+            if high &- low > 8, !(low &- 0x30 < 10 && high &- 0x30 < 10) { known = nil }
+            for byte in low...max(low, high) { add(byte) }
+        }
+    }
+
+    mutating func characterClass() throws(NotUnderstood) -> Known {
+        index += 1
+        var members = Members()
+        var isNegated = false
+        if at(0) == UInt8(ascii: "^") {
+            isNegated = true
+            index += 1
+        }
+        var isFirst = true
+        while let byte = at(0) {
+            if byte == UInt8(ascii: "]"), !isFirst {
+                index += 1
+                if isNegated || !members.isASCII { return isNegated ? Self.anyCharacter : beyondASCII(members) }
+                if let known = members.known, known.count <= 8, !known.isEmpty {
+                    return Known(exact: known, front: front(known), single: front(known).bytes)
+                }
+                var bytes = members.bytes
+                for byte in UInt8(0)...0x7F where members.bytes.contains(byte) { bytes.formUnion(unfolded(byte)) }
+                return .one(of: bytes, longest: hasLongCases ? 3 : 1)
+            }
+            isFirst = false
+            if byte == UInt8(ascii: "["), let kind = at(1),
+                kind == UInt8(ascii: ":") || kind == UInt8(ascii: ".")
+                    || kind == UInt8(ascii: "=")
+            {
+                // `[:name:]` or the characters themselves: only the first is worth knowing.
+                try posixName()
+                members.known = nil
+                members.others += 1
+                for byte in UInt8(0)...0x7F { members.bytes.insert(byte) }
+                continue
+            }
+            let scalarCount = members.scalars.count
+            guard let low = try member(&members) else {
+                // A range between two of them: what lies between has the bytes that both begin with.
+                if members.scalars.count > scalarCount, at(0) == UInt8(ascii: "-"), at(1) == UInt8(ascii: "\\") {
+                    index += 1
+                }
+                continue
+            }
+            guard at(0) == UInt8(ascii: "-"), let next = at(1), next != UInt8(ascii: "]") else {
+                members.add(low)
+                continue
+            }
+            index += 1
+            if next == UInt8(ascii: "["), let kind = at(1),
+                kind == UInt8(ascii: ":") || kind == UInt8(ascii: ".")
+                    || kind == UInt8(ascii: "=")
+            {
+                throw NotUnderstood()
+            }
+            if let high = try member(&members), high >= low {
+                members.add(from: low, to: high)
+            } else {
+                // `a-\d`: the hyphen is itself; or the range ends beyond ASCII.
+                members.known = nil
+                members.add(low)
+                members.add(UInt8(ascii: "-"))
+            }
+        }
+        throw NotUnderstood()
+    }
+
+    /// A class of `\x{…}` members whose UTF-8 begins alike requires those bytes.
+    func beyondASCII(_ members: Members) -> Known {
+        guard members.others == 0, !isCaseless, !members.scalars.isEmpty else { return Self.anyCharacter }
+        var common: [UInt8]?
+        var length = 0
+        for value in members.scalars {
+            guard let scalar = Unicode.Scalar(value) else { return Self.anyCharacter }
+            let bytes = Array(String(scalar).utf8)
+            guard let prefix = common else {
+                (common, length) = (bytes, bytes.count)
+                continue
+            }
+            guard bytes.count == length else { return Self.anyCharacter }
+            common = Array(zip(prefix, bytes).prefix { $0 == $1 }.map(\.0))
+        }
+        guard let common, !common.isEmpty else { return Self.anyCharacter }
+        return Known(
+            required: [Literal(bytes: common, before: .none)],
+            front: Front(length: LengthRange(length, length), bytes: .all))
+    }
+
+    mutating func posixName() throws(NotUnderstood) {
+        guard at(1) == UInt8(ascii: ":") else { throw NotUnderstood() }
+        var end = index + 2
+        while end < source.count, source[end] &- 0x61 < 26 || source[end] == UInt8(ascii: "^") { end += 1 }
+        guard end > index + 2, end + 1 < source.count, source[end] == UInt8(ascii: ":"),
+            source[end + 1] == UInt8(ascii: "]"), source[index + 2] != UInt8(ascii: "^")
+        else { throw NotUnderstood() }
+        index = end + 2
+    }
+
+    /// One member of a class, if it is one ASCII character; what else it is goes into `members`.
+    mutating func member(_ members: inout Members) throws(NotUnderstood) -> UInt8? {
+        guard let byte = at(0) else { throw NotUnderstood() }
+        if byte >= 0x80 {
+            index += 1
+            while let next = at(0), next & 0xC0 == 0x80 { index += 1 }
+            members.known = nil
+            members.isASCII = false
+            members.others += 1
+            return nil
+        }
+        index += 1
+        guard byte == UInt8(ascii: "\\") else { return byte }
+        guard let next = at(0) else { throw NotUnderstood() }
+        index += 1
+        switch next {
+        case UInt8(ascii: "d"):
+            members.add(UInt8(ascii: "0"))
+            return nil
+        case UInt8(ascii: "w"), UInt8(ascii: "s"):
+            members.known = nil
+            members.others += 1
+            members.bytes.formUnion(next == UInt8(ascii: "w") ? Self.word : Self.space)
+            return nil
+        case UInt8(ascii: "n"): return 0x0A
+        case UInt8(ascii: "r"): return 0x0D
+        case UInt8(ascii: "t"): return 0x09
+        case UInt8(ascii: "Q"), UInt8(ascii: "E"), UInt8(ascii: "c"), UInt8(ascii: "N"), UInt8(ascii: "o"), 0x80...:
+            throw NotUnderstood()
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "A")...UInt8(ascii: "Z"):
+            members.known = nil
+            members.isASCII = false
+            if at(0) == UInt8(ascii: "{") {
+                let digits = index + 1
+                try skip(to: UInt8(ascii: "}"))
+                if next == UInt8(ascii: "x"),
+                    let value = UInt32(String(decoding: source[digits..<index - 1], as: UTF8.self), radix: 16),
+                    value >= 0x80
+                {
+                    members.scalars.append(value)
+                    return nil
+                }
+            }
+            members.others += 1
+            return nil
+        default: return next
+        }
+    }
+
+    mutating func group() throws(NotUnderstood) -> Known {
+        index += 1
+        if at(0) == UInt8(ascii: "*") { throw NotUnderstood() }
+        guard at(0) == UInt8(ascii: "?") else { return try body() }
+        index += 1
+        guard let kind = at(0) else { throw NotUnderstood() }
+        switch kind {
+        case UInt8(ascii: ":"), UInt8(ascii: ">"), UInt8(ascii: "|"):
+            index += 1
+            return try body()
+        case UInt8(ascii: "="), UInt8(ascii: "!"):
+            index += 1
+            _ = try body()
+            return .empty
+        case UInt8(ascii: "<") where at(1) == UInt8(ascii: "=") || at(1) == UInt8(ascii: "!"):
+            index += 2
+            _ = try body()
+            return .empty
+        case UInt8(ascii: "<"):
+            try skip(to: UInt8(ascii: ">"))
+            return try body()
+        case UInt8(ascii: "P") where at(1) == UInt8(ascii: "<"):
+            try skip(to: UInt8(ascii: ">"))
+            return try body()
+        default: return try settings()
+        }
+    }
+
+    /// `(?i)`, `(?s:…)` and the like.
+    mutating func settings() throws(NotUnderstood) -> Known {
+        while let letter = at(0) {
+            index += 1
+            switch letter {
+            case UInt8(ascii: "i"): isCaseless = true
+            case UInt8(ascii: "m"), UInt8(ascii: "s"), UInt8(ascii: "U"), UInt8(ascii: "J"), UInt8(ascii: "-"): break
+            case UInt8(ascii: ")"): return .empty
+            case UInt8(ascii: ":"): return try body()
+            default: throw NotUnderstood()
+            }
+        }
+        throw NotUnderstood()
+    }
+
+    mutating func body() throws(NotUnderstood) -> Known {
+        let known = try alternation()
+        guard at(0) == UInt8(ascii: ")") else { throw NotUnderstood() }
+        index += 1
+        return known
+    }
+
+    mutating func skip(to end: UInt8) throws(NotUnderstood) {
+        while let byte = at(0) {
+            index += 1
+            if byte == end { return }
+        }
+        throw NotUnderstood()
+    }
+}

@@ -1,0 +1,189 @@
+import GuardCore
+package import GuardMatching
+package import GuardRules
+
+/// A rule that judges complete texts, as a stream runs it.
+package struct WholeRule: Sendable {
+    package typealias Judge = @Sendable (Span<UInt8>, inout MatchScratch) -> ComposedRule.Result
+
+    /// `hold`: judged when the channel ends. `cut`: judged in windows. What only reports holds nothing either way.
+    package var stream: WholeStream
+    package var judge: Judge
+
+    package init(stream: WholeStream, judge: @escaping Judge) {
+        self.stream = stream
+        self.judge = judge
+    }
+}
+
+/// Matches of allowances; raw.
+struct AllowedMatches: Sendable {
+    /// By entry of the plan. Those of one entry are ascending, in starts and in ends.
+    private var ranges: [Int: [ByteRange]] = [:]
+
+    var isEmpty: Bool { ranges.isEmpty }
+
+    mutating func append(_ range: ByteRange, of entry: Int) { ranges[entry, default: []].append(range) }
+
+    /// Forgets what ends at or before `offset`.
+    mutating func prune(before offset: Int) {
+        for (entry, list) in ranges where (list.first?.upperBound ?? .max) <= offset {
+            let kept = list.filter { $0.upperBound > offset }
+            ranges[entry] = kept.isEmpty ? nil : kept
+        }
+    }
+
+    func covers(_ range: ByteRange, by entry: Int) -> Bool {
+        guard let list = ranges[entry] else { return false }
+        var low = 0
+        var high = list.count
+        while low < high {
+            let middle = (low + high) / 2
+            if list[middle].lowerBound <= range.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        return low > 0 && list[low - 1].upperBound >= range.upperBound
+    }
+}
+
+/// The rules of a channel that judge complete texts, and the text that they still need.
+///
+/// With `stream: hold` nothing leaves before the channel's end. With `stream: cut` windows of `WholeStream.windowBytes`
+/// begin at every half window and end with the character that fills them, whatever the cuts of the stream; text leaves
+/// when the window that begins behind it is the next to be judged.
+struct WholeState: Sendable {
+    struct Rule: Sendable {
+        /// Index in the plan's rules.
+        var rule: Int
+        var stream: WholeStream
+        /// What the window before found: windows overlap.
+        var found: Set<ByteRange> = []
+        /// The channel is longer than `holdBytes`: a rule that only reports gives up.
+        var isTooLong = false
+    }
+
+    private(set) var rules: [Rule] = []
+    /// Whole characters from `base` on.
+    private(set) var text: [UInt8] = []
+    private(set) var base = 0
+    /// Where the windows of `stream: cut` are.
+    private(set) var windowStart = 0
+    private var hasWindows = false
+
+    init(plan: StreamPlan, selection: StreamPlan.Selection) {
+        for rule in selection.wholes {
+            guard let whole = plan.rules[rule].whole else { continue }
+            rules.append(Rule(rule: rule, stream: whole.stream))
+        }
+        hasWindows = rules.contains { $0.stream == .cut }
+    }
+
+    mutating func append(_ bytes: ArraySlice<UInt8>, holdBytes: Int) {
+        text += bytes
+        guard base + text.count > holdBytes else { return }
+        for index in rules.indices where rules[index].stream == .hold { rules[index].isTooLong = true }
+        if !hasWindows, text.count > 2 * holdBytes { (base, text) = (base + text.count, []) }
+    }
+
+    mutating func removeAll() { (rules, text, hasWindows) = ([], [], false) }
+
+    /// Where the next window is full, an offset that may lie inside a character.
+    var nextWindowEnd: Int { hasWindows ? windowStart + WholeStream.windowBytes : .max }
+
+    /// Raw offset that nothing behind may leave.
+    func floor(_ plan: StreamPlan) -> Int {
+        var floor = Int.max
+        for rule in rules where Self.holds(plan.rules[rule.rule]) {
+            floor = min(floor, rule.stream == .hold ? 0 : windowStart)
+        }
+        return floor
+    }
+
+    /// The rules that hold from `offset` or before: indexes in the plan's rules.
+    func holding(upTo offset: Int, _ plan: StreamPlan) -> [Int] {
+        rules.filter { rule in
+            Self.holds(plan.rules[rule.rule]) && (rule.stream == .hold ? 0 : windowStart) <= offset
+        }.map(\.rule)
+    }
+
+    private static func holds(_ rule: StreamRule) -> Bool { rule.effect == .mask || rule.effect == .block }
+
+    mutating func drop(_ rule: Int) {
+        rules.removeAll { $0.rule == rule }
+        hasWindows = rules.contains { $0.stream == .cut }
+        if rules.isEmpty { text = [] }
+    }
+
+    mutating func note(_ range: ByteRange, at index: Int) -> Bool { rules[index].found.insert(range).inserted }
+
+    /// The text from `start` on.
+    func span(from start: Int, to end: Int) -> ArraySlice<UInt8> {
+        let low = min(max(start - base, 0), text.count)
+        return text[low..<min(max(end - base, low), text.count)]
+    }
+
+    /// The next window; forgets what no rule needs.
+    mutating func slide() {
+        var start = windowStart + WholeStream.windowBytes / 2
+        while start - base < text.count, start > base, text[start - base] & 0xC0 == 0x80 { start += 1 }
+        windowStart = start
+        for index in rules.indices { rules[index].found = rules[index].found.filter { $0.upperBound > start } }
+        guard rules.allSatisfy({ $0.stream == .cut || $0.isTooLong }) else { return }
+        text.removeFirst(min(start - base, text.count))
+        base = start
+    }
+}
+
+extension ChannelInspector {
+    /// Judges what is due: a full window of the rules with `stream: cut`, or, at the end, everything that is left.
+    /// Returns the matches of rules that block.
+    mutating func judgeWindow(
+        final: Bool, _ update: inout ChannelUpdate, _ scratch: inout MatchScratch
+    ) -> [BlockMatch] {
+        var blocked: [BlockMatch] = []
+        for index in wholes.rules.indices {
+            let rule = wholes.rules[index]
+            guard final || rule.stream == .cut, let whole = plan.rules[rule.rule].whole else { continue }
+            let streamRule = plan.rules[rule.rule]
+            let start = rule.stream == .cut ? wholes.windowStart : 0
+            if rule.isTooLong {
+                // Only of rules that report: nothing was held for them.
+                update.failures.append(
+                    StreamFailure(reason: .openMatchDropped, rule: streamRule.rule, offset: start))
+                continue
+            }
+            let text = Array(wholes.span(from: start, to: holding.raw))
+            let result = whole.judge(text.span, &scratch)
+            for reason in Set(result.failures).sorted(by: { $0.rawValue < $1.rawValue }) {
+                update.failures.append(StreamFailure(reason: .whole(reason), rule: streamRule.rule, offset: start))
+            }
+            for match in result.matches {
+                let range = (match.range.lowerBound + start)..<(match.range.upperBound + start)
+                guard !isAllowed(range, streamRule.rule), wholes.note(range, at: index) else { continue }
+                update.findings.append(StreamMatch(rule: streamRule.rule, range: range))
+                switch streamRule.effect {
+                case .mask: insert(PendingMask(range: range, rule: streamRule.rule, text: match.mask ?? []))
+                case .block: blocked.append(BlockMatch(entry: -1, rule: streamRule.rule, range: range))
+                case .report, .allow: break
+                }
+            }
+        }
+        if final {
+            wholes.removeAll()
+        } else {
+            wholes.slide()
+            let isActing = wholes.rules.contains { rule in
+                rule.stream == .cut && [.mask, .block].contains(plan.rules[rule.rule].effect)
+            }
+            if isActing { update.leaked = true }
+        }
+        return blocked
+    }
+
+    private func isAllowed(_ range: ByteRange, _ rule: Int) -> Bool {
+        if allowed.isEmpty { return false }
+        return plan.entries.indices.contains { entry in
+            plan.entries[entry].effect == .allow && allowed.covers(range, by: entry)
+                && plan.rules[plan.entries[entry].rule].suppresses.contains(rule)
+        }
+    }
+}

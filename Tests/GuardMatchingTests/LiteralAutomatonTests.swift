@@ -1,0 +1,147 @@
+import GuardCore
+import Testing
+
+@testable import GuardMatching
+
+@Suite struct LiteralAutomatonTests {
+    private struct Random: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var value = state
+            value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+            return value ^ (value >> 31)
+        }
+    }
+
+    /// Where a match may begin by the plain reading of `RequiredLiterals`: the bytes in front of the literal fit.
+    private static func starts(_ pattern: RequiredLiterals, _ text: [UInt8]) -> Set<Int> {
+        var starts: Set<Int> = []
+        func add(_ place: Int, _ front: RequiredLiterals.Front) {
+            var length = 0
+            while length <= min(place, front.length.max ?? .max) {
+                if length > 0, !front.bytes.contains(text[place - length]) { break }
+                if length >= front.length.min { starts.insert(place - length) }
+                length += 1
+            }
+        }
+        for literal in pattern.any where literal.bytes.count <= text.count {
+            for place in 0...(text.count - literal.bytes.count)
+            where text[place..<place + literal.bytes.count].map(LiteralAutomaton.fold) == literal.bytes {
+                add(place, literal.before)
+            }
+        }
+        if let run = pattern.run, run.length <= text.count {
+            for place in 0...(text.count - run.length)
+            where text[place..<place + run.length].allSatisfy({ run.bytes.contains($0) }) {
+                add(place, RequiredLiterals.Front(length: run.before.length, bytes: .all))
+            }
+        }
+        return starts
+    }
+
+    private static func pattern(_ random: inout Random) -> RequiredLiterals {
+        func bytes(_ count: Int) -> [UInt8] {
+            (0..<count).map { _ in Array("abc0".utf8).randomElement(using: &random) ?? 0x61 }
+        }
+        func front() -> RequiredLiterals.Front {
+            let low = Int.random(in: 0...3, using: &random)
+            let set =
+                [ByteSet.all, ByteSet(Array("ab".utf8)), ByteSet(Array("abcABC".utf8)), ByteSet(Array("c1".utf8))]
+                .randomElement(using: &random) ?? .all
+            return .init(
+                length: LengthRange(
+                    low, Bool.random(using: &random) ? low + Int.random(in: 0...9, using: &random) : nil),
+                bytes: low == 0 && Bool.random(using: &random) ? ByteSet() : set)
+        }
+        switch Int.random(in: 0..<8, using: &random) {
+        case 0: return .unknown
+        case 1:
+            return RequiredLiterals(
+                run: .init(
+                    bytes: ByteSet(Array("ab".utf8)), length: Int.random(in: 2...7, using: &random), before: front()))
+        default:
+            return RequiredLiterals(
+                any: (0..<Int.random(in: 1...3, using: &random)).map { _ in
+                    .init(bytes: bytes(Int.random(in: 1...6, using: &random)), before: front())
+                })
+        }
+    }
+
+    /// Windows hold every place at which a match may begin, ascending and apart, in short texts and in long ones, which
+    /// are read in lanes.
+    @Test func windowsHoldEveryStart() {
+        var random = Random(state: 11)
+        var candidates = CandidateSet()
+        var windows: [ByteRange] = []
+        var checked = 0
+        for round in 0..<400 {
+            let patterns = (0..<6).map { _ in Self.pattern(&random) }
+            let automaton = LiteralAutomaton(patterns)
+            let alphabet = Array("aabbcABC019-\u{E9}".utf8)
+            let count = Int.random(in: 0...(round % 4 == 0 ? 700 : 40), using: &random)
+            let text = (0..<count).map { _ in alphabet.randomElement(using: &random) ?? 0 }
+            automaton.scan(text.span, into: &candidates)
+            for (number, pattern) in patterns.enumerated() {
+                #expect(automaton.unknown.contains(UInt32(number)) == pattern.isUnknown)
+                candidates.windows(of: number, into: &windows)
+                for (one, other) in zip(windows, windows.dropFirst()) { #expect(one.upperBound < other.lowerBound) }
+                let starts = Self.starts(pattern, text)
+                let missed = starts.filter { start in !windows.contains { $0.contains(start) } }
+                #expect(missed.isEmpty, "\(pattern) in \(String(decoding: text, as: UTF8.self))")
+                checked += starts.count
+                if starts.isEmpty, pattern.run == nil { #expect(windows.isEmpty) }
+            }
+        }
+        #expect(checked > 10_000)
+    }
+
+    /// A search that may begin in a window only finds what the search of the whole text finds first, if that begins there.
+    @Test func limitedSearchIsTheSearchCutOff() throws {
+        var random = Random(state: 12)
+        let sources = ["ab+c?", "(?<=b)a", "\\ba\\w*", "a(?=bc)", "(?m)^b", "[^a]{2}", "é?a", "b$", "(?i)aB", "a*?b"]
+        var scratch = MatchScratch()
+        var found = 0
+        for source in sources {
+            for validated in [false, true] {
+                let pattern = try Pattern(source, validated: validated)
+                for _ in 0..<200 {
+                    let text = Array(
+                        (0..<Int.random(in: 0...30, using: &random))
+                            .map { _ in ["a", "b", "c", "é", "\n", "\r", " "].randomElement(using: &random) ?? "a" }
+                            .joined().utf8)
+                    var from = Int.random(in: 0...text.count, using: &random)
+                    while from < text.count, text[from] & 0xC0 == 0x80 { from += 1 }
+                    let through = Int.random(in: 0...text.count, using: &random)
+                    let whole = pattern.firstMatch(in: text.span, from: from, scratch: &scratch)
+                    let limited = pattern.firstMatch(in: text.span, from: from, through: through, scratch: &scratch)
+                    if case .match(let range) = whole, range.lowerBound <= through {
+                        #expect(limited == whole, "\(source)")
+                        found += 1
+                    } else {
+                        #expect(limited == .none, "\(source)")
+                    }
+                    // The limit does not stay behind.
+                    #expect(pattern.firstMatch(in: text.span, from: from, scratch: &scratch) == whole)
+                }
+            }
+        }
+        #expect(found > 500)
+    }
+
+    @Test func emptyAndOddLiterals() {
+        var candidates = CandidateSet()
+        #expect(LiteralAutomaton([]).isEmpty)
+        let automaton = LiteralAutomaton([
+            RequiredLiterals(any: [.init(bytes: [], before: .none)]),
+            RequiredLiterals(any: [.init(bytes: [0xFF], before: .none)]),
+        ])
+        #expect(automaton.unknown == [0])
+        automaton.scan([0x41, 0xFF].span, into: &candidates)
+        #expect(candidates.touched == [1])
+        automaton.scan([UInt8]().span, into: &candidates)
+        #expect(candidates.touched.isEmpty)
+    }
+}
