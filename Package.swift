@@ -4,7 +4,10 @@ import PackageDescription
 // One row a module, from the base up: a row may only name rows above it, so
 // dependencies point down only. `.external` products come from the packages below.
 struct Module {
-    enum Kind { case library, executable, system(pkgConfig: String, apt: String) }
+    enum Kind {
+        case library, executable
+        case system(pkgConfig: String, apt: String)
+    }
     var name: String
     var kind: Kind = .library
     var uses: [String] = []

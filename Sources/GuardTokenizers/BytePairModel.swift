@@ -293,7 +293,8 @@ final class BytePairModel: @unchecked Sendable {
             var ids = IDSink()
             merge(text, start, end, scratch, &ids)
             let isWhole = ids.ids.count == 1 && ids.ids[0].value == id
-            wholeness[Int(id)].store(isWhole ? 1 : 2, ordering: .relaxed)
+            // An image knows it of all its tokens, and its memory cannot be written.
+            if image == nil { wholeness[Int(id)].store(isWhole ? 1 : 2, ordering: .relaxed) }
             for id in ids.ids { sink.append(id.value) }
         }
     }

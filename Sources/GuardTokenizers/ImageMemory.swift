@@ -4,7 +4,7 @@ import Glibc
 ///
 /// Tables that lie in an image keep a reference to this object, which frees the memory when the last one has gone.
 final class ImageMemory: @unchecked Sendable {
-    // Unchecked: the memory is not written after `init`, but for the atomics of `Section.wholeness`.
+    // Unchecked: the memory is not written after `init`.
 
     /// Order of the sections in the file. New ones go to the end, and `TokenizerImage.version` is raised.
     enum Section: Int, CaseIterable {
@@ -39,7 +39,7 @@ final class ImageMemory: @unchecked Sendable {
         let size = Int(status.st_size)
         guard size > 0 else { throw TokenizerError(.malformed, file: path, "empty") }
         let flags = MAP_PRIVATE | MAP_POPULATE
-        guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, flags, descriptor, 0), memory != MAP_FAILED else {
+        guard let memory = mmap(nil, size, PROT_READ, flags, descriptor, 0), memory != MAP_FAILED else {
             throw TokenizerError(.unreadable, file: path, String(cString: strerror(errno)))
         }
         base = memory

@@ -79,7 +79,9 @@ final class MergeTable: @unchecked Sendable {
         var hasRoom = false
         for slot in slots {
             if slot == .max { hasRoom = true }
-            guard slot == .max || Int(slot & 0x3F_FFFF) < results.count else { throw image.malformed("rank of a merge") }
+            guard slot == .max || Int(slot & 0x3F_FFFF) < results.count else {
+                throw image.malformed("rank of a merge")
+            }
         }
         guard hasRoom else { throw image.malformed("the table of merges is full") }
         for id in results {

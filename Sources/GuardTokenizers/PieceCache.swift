@@ -276,7 +276,8 @@ extension PieceCache.View {
     }
 
     /// - Parameter ids: at most one id for each byte.
-    func insertLong(_ text: UnsafePointer<UInt8>, _ count: Int, _ hash: UInt64, _ ids: UnsafePointer<UInt32>, _ n: Int) {
+    func insertLong(_ text: UnsafePointer<UInt8>, _ count: Int, _ hash: UInt64, _ ids: UnsafePointer<UInt32>, _ n: Int)
+    {
         let size = (Self.headBytes + n * 4 + count + 7) & ~7
         for way in 0..<PieceCache.longWays {
             let slot = Int(truncatingIfNeeded: hash &>> 32 ^ UInt64(way)) & (PieceCache.longEntriesCount - 1)

@@ -107,7 +107,8 @@ import Testing
     @Test func forgedImageIsSafe() throws {
         let original = try image()
         var random = SeededGenerator(state: 22)
-        let text = Array("Hello  wörld, 12345 \n\n tabs\t<|im_start|> 漢字 🙂 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".utf8)
+        let text = Array(
+            "Hello  wörld, 12345 \n\n tabs\t<|im_start|> 漢字 🙂 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".utf8)
         var loaded = 0
         for round in 0..<150 {
             var bytes = original

@@ -74,7 +74,9 @@ import Testing
         try compare(file, try TestFiles.fixtureTokenizer(name + "/tokenizer.json"), corpus, count: Self.rounds ?? 1500)
     }
 
-    @Test(.enabled(if: TestData.hasShared), arguments: ["gpt-2", "qwen2.5", "llama-3.1", "mistral-nemo", "gemma-2", "phi-3-mini"])
+    @Test(
+        .enabled(if: TestData.hasShared),
+        arguments: ["gpt-2", "qwen2.5", "llama-3.1", "mistral-nemo", "gemma-2", "phi-3-mini"])
     func sharedTokenizersEqualNaive(_ name: String) throws {
         let corpus = try FileHandle(forReadingFrom: TestData.sharedFile("tokenizers/corpus.txt"))
         let start = String(decoding: try corpus.read(upToCount: 400_000) ?? Data(), as: UTF8.self)
