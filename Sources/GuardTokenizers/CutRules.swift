@@ -127,38 +127,59 @@ struct CutRules: Sendable {
         case .never: return nil
         case .spaces: return (1..<max(text.count, 1)).last { isBeforeSpace(text, $0) && isClear(text, $0) }
         case .vocabulary:
+            let parts = parts(text, specials)
             let normalized = (isFirst ? tokenizer : tail).stages.normalizer.apply(AlignedText(text, origin: 0))
             var at = normalized.count - 1
             while at > 0 {
-                if let raw = rawPlace(normalized, at, text) { return raw }
+                // What is put before a text also comes behind each added token, so no cut there.
+                if let raw = rawPlace(normalized, at, text),
+                    parts.contains(where: { $0.lowerBound < raw && raw <= $0.upperBound })
+                {
+                    return raw
+                }
                 at -= 1
             }
             return nil
         case .scanner(let scanner):
-            var parts: [Range<Int>] = []
-            var limit = 0
-            text.withUnsafeBufferPointer { buffer in
-                guard let base = buffer.baseAddress else { return }
-                limit = Self.settledEnd(base, tail.stages.addedToRaw.partialStart(base, buffer.count))
-                // Each stretch between added tokens is scanned on its own; their places are not in the parts.
-                var done = 0
-                tail.stages.addedToRaw.forEachPart(base, 0, buffer.count, specials) { part in
-                    if case .text(let begin, let end) = part, begin >= done {
-                        parts.append(begin..<end)
-                        done = end
-                    }
-                }
+            let limit = text.withUnsafeBufferPointer { buffer in
+                buffer.baseAddress.map {
+                    Self.settledEnd($0, tail.stages.addedToRaw.partialStart($0, buffer.count))
+                } ?? 0
             }
+            let parts = parts(text, specials)
             for part in parts.reversed() where part.lowerBound < limit {
                 let normalized = tail.stages.normalizer.apply(AlignedText(Array(text[part]), origin: part.lowerBound))
                 var ends = Self.ends(normalized.bytes, scanner)
                 while let at = ends.popLast() {
-                    if at < normalized.count, normalized.starts[at] <= limit, let raw = rawPlace(normalized, at, text) {
+                    // White space at the end of a text is one piece, and before other text it is not.
+                    if at < normalized.count, normalized.starts[at] <= limit, !isBehindSpace(normalized.bytes, at),
+                        let raw = rawPlace(normalized, at, text)
+                    {
                         return raw
                     }
                 }
             }
             return nil
+        }
+    }
+
+    /// What is between added tokens; each stretch is normalized and scanned on its own.
+    private func parts(_ text: [UInt8], _ specials: SpecialTokens) -> [Range<Int>] {
+        var parts: [Range<Int>] = []
+        text.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
+            tail.stages.addedToRaw.forEachPart(base, 0, buffer.count, specials) { part in
+                if case .text(let begin, let end) = part { parts.append(begin..<end) }
+            }
+        }
+        return parts
+    }
+
+    private func isBehindSpace(_ text: [UInt8], _ at: Int) -> Bool {
+        text.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return true }
+            let start = UnicodeClasses.start(base, before: at, from: 0)
+            return UnicodeClasses.shared.character(base, start, at).class & UnicodeClasses.space != 0
         }
     }
 

@@ -28,7 +28,8 @@ enum SentencePieceModel {
         var hasByteFallback = false
         var treatsSpaceAsSuffix = false
         var normalizerName = ""
-        var charsmapLength = 0
+        var charsmap: Range<Int> = 0..<0
+        var map: CharacterMap?
         var addsDummyPrefix = true
         var removesExtraSpaces = true
         var escapesSpaces = true
@@ -51,12 +52,9 @@ enum SentencePieceModel {
 
     static func load(_ bytes: [UInt8]) throws(TokenizerError) -> Tokenizer.Stages {
         let spec = try read(bytes)
-        guard spec.modelType == 2 else {
-            throw TokenizerError(.unsupported, "SentencePiece model type \(spec.modelType); only BPE (2) is read")
-        }
-        guard spec.charsmapLength == 0 else {
+        guard spec.modelType == 1 || spec.modelType == 2 else {
             throw TokenizerError(
-                .unsupported, "SentencePiece normalization \(spec.normalizerName) with a precompiled character map")
+                .unsupported, "SentencePiece model type \(spec.modelType); only Unigram (1) and BPE (2) are read")
         }
         guard !spec.treatsSpaceAsSuffix, spec.escapesSpaces else {
             throw TokenizerError(.unsupported, "SentencePiece model with space as suffix or unescaped spaces")
@@ -83,6 +81,7 @@ enum SentencePieceModel {
             }
         }
         guard !spec.pieces.isEmpty else { throw TokenizerError(.malformed, "no pieces") }
+        if !spec.charsmap.isEmpty { spec.map = try CharacterMap(bytes[spec.charsmap]) }
         return spec
     }
 
@@ -135,7 +134,7 @@ enum SentencePieceModel {
         while let field = try reader.next() {
             switch (field.number, field.value) {
             case (1, .bytes(let name)): spec.normalizerName = String(decoding: bytes[name], as: UTF8.self)
-            case (2, .bytes(let map)): spec.charsmapLength = map.count
+            case (2, .bytes(let map)): spec.charsmap = map
             case (3, .varint(let flag)): spec.addsDummyPrefix = flag != 0
             case (4, .varint(let flag)): spec.removesExtraSpaces = flag != 0
             case (5, .varint(let flag)): spec.escapesSpaces = flag != 0
@@ -156,11 +155,11 @@ enum SentencePieceModel {
         let pieceCount = tokens.count
         // Only these can come out of merging; others are never found in text.
         let merges = spec.pieces.map { $0.kind == .normal || $0.kind == .userDefined || $0.kind == .unused }
-        addVirtualCharacters(&tokens, spec)
+        if spec.modelType == 2 { addVirtualCharacters(&tokens, spec) }
         let vocabulary = try Vocabulary(tokens: tokens) { id in
             id >= pieceCount || merges[id] && !spec.pieces[id].text.contains(0x20)
         }
-        let table = mergeTable(spec, tokens, merges, vocabulary)
+        let table = spec.modelType == 2 ? mergeTable(spec, tokens, merges, vocabulary) : ([], [], [])
         var options = BytePairModel.Options()
         options.startsWithCharacters = true
         options.fusesUnknown = true
@@ -181,8 +180,9 @@ enum SentencePieceModel {
                 fallback[Int(byte)] = id
                 decoder.byteOfID[id] = byte
             case .userDefined:
-                // Found before anything merges, and frozen. The normalizer leaves them alone too.
-                added.append(AddedToken(id: id, content: tokens[index], isNormalized: true))
+                // Found before anything merges, and frozen. The normalizer leaves them alone too. Unigram has a score
+                // for them that beats all others instead.
+                if spec.modelType == 2 { added.append(AddedToken(id: id, content: tokens[index], isNormalized: true)) }
             case .control:
                 added.append(AddedToken(id: id, content: piece.text, isControl: true))
                 decoder.textOfID[id] = []
@@ -193,12 +193,20 @@ enum SentencePieceModel {
             }
         }
         if spec.hasByteFallback { options.byteFallback = fallback }
-        let model = try BytePairModel(
-            vocabulary: vocabulary, merges: table.pairs, results: table.results, priorities: table.priorities,
-            options: options)
-        var stages = Tokenizer.Stages(model: .bytePair(model), vocabularySize: pieceCount)
+        let model: Model =
+            spec.modelType == 1
+            ? .unigram(unigram(spec, tokens, vocabulary, options))
+            : .bytePair(
+                try BytePairModel(
+                    vocabulary: vocabulary, merges: table.0, results: table.1, priorities: table.2, options: options))
+        var stages = Tokenizer.Stages(model: model, vocabularySize: pieceCount)
         stages.addedTokens = added
-        if spec.removesExtraSpaces {
+        if spec.map != nil || spec.modelType == 1 {
+            var rules = CharacterMap.Rules(map: spec.map)
+            rules.frozen = ByteTrie(spec.pieces.filter { $0.kind == .userDefined }.map(\.text))
+            (rules.removesExtraSpaces, rules.addsPrefix) = (spec.removesExtraSpaces, spec.addsDummyPrefix)
+            stages.normalizer.steps.append(.sentencePiece(rules))
+        } else if spec.removesExtraSpaces {
             stages.normalizer.steps.append(.collapseSpaces(addsPrefix: spec.addsDummyPrefix))
         } else if spec.addsDummyPrefix {
             stages.normalizer.steps.append(.prepend([0x20]))
@@ -213,6 +221,23 @@ enum SentencePieceModel {
             stages.eosToken = String(decoding: spec.pieces[spec.endID].text, as: UTF8.self)
         }
         return stages
+    }
+
+    private static func unigram(
+        _ spec: Spec, _ tokens: [[UInt8]], _ vocabulary: Vocabulary, _ byteOptions: BytePairModel.Options
+    ) -> UnigramModel {
+        let scores = spec.pieces.filter { $0.kind == .normal }.map { Double($0.score) }
+        let entries = spec.pieces.enumerated().map { index, piece in
+            let isFound =
+                (piece.kind == .normal || piece.kind == .userDefined) && !piece.text.contains(0x20)
+            return UnigramModel.Entry(
+                text: isFound ? tokens[index] : [], score: Double(piece.score), isUserDefined: piece.kind == .userDefined)
+        }
+        return UnigramModel(
+            vocabulary: vocabulary, entries: entries,
+            options: UnigramModel.Options(
+                unknown: byteOptions.unknown, byteFallback: byteOptions.byteFallback, isSinglePrecision: true,
+                scoreMin: scores.min() ?? 0, scoreMax: scores.max() ?? 0))
     }
 
     /// Merging begins with characters, also with those that are no pieces but only parts of some. They get ids behind
@@ -234,7 +259,7 @@ enum SentencePieceModel {
 
     private static func mergeTable(
         _ spec: Spec, _ tokens: [[UInt8]], _ merges: [Bool], _ vocabulary: Vocabulary
-    ) -> (pairs: [MergeTable.Merge], results: [UInt32], priorities: [UInt32]) {
+    ) -> ([MergeTable.Merge], [UInt32], [UInt32]) {
         var order = spec.pieces.indices.filter { merges[$0] }
         order.sort { (spec.pieces[$0].score, $1) > (spec.pieces[$1].score, $0) }
         var pairs: [MergeTable.Merge] = []

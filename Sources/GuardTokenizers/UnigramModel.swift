@@ -57,10 +57,10 @@ final class UnigramModel: Sendable {
         best[0].start = start
         let unknownScore = options.scoreMin - Self.unknownPenalty
         func offer(_ from: Int, _ to: Int, _ score: Double, _ id: Int32) {
-            let sum = score + best[from - start].score
+            let exact = score + best[from - start].score
+            let sum = options.isSinglePrecision ? Double(Float(exact)) : exact
             if best[to - start].start < 0 || sum > best[to - start].score {
-                best[to - start] = Node(
-                    score: options.isSinglePrecision ? Double(Float(sum)) : sum, start: from, id: id)
+                best[to - start] = Node(score: sum, start: from, id: id)
             }
         }
         var at = start

@@ -79,8 +79,8 @@ import Testing
         list.append(
             Broken(
                 bytes: Array(#"{"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}}"#.utf8), code: .malformed))
-        list.append(Broken(bytes: SmallFiles.model(SmallFiles.modelPieces, type: 1), code: .unsupported))
-        list.append(Broken(bytes: SmallFiles.model(SmallFiles.modelPieces, charsmap: [1, 2, 3]), code: .unsupported))
+        list.append(Broken(bytes: SmallFiles.model(SmallFiles.modelPieces, type: 3), code: .unsupported))
+        list.append(Broken(bytes: SmallFiles.model(SmallFiles.modelPieces, charsmap: [1, 2, 3]), code: .malformed))
         list.append(Broken(bytes: SmallFiles.model([SmallFiles.Piece(text: "x", kind: 9)]), code: .malformed))
         list.append(Broken(bytes: SmallFiles.model([SmallFiles.Piece(text: "<0xZZ>", kind: 6)]), code: .malformed))
         list.append(Broken(bytes: SmallFiles.model([SmallFiles.Piece(text: "x", score: .nan)]), code: .malformed))
@@ -88,6 +88,14 @@ import Testing
             Broken(
                 bytes: SmallFiles.field(1, SmallFiles.field(1, [0x61])) + [0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0x07],
                 code: .malformed))
+        list.append(
+            Broken(
+                bytes: SmallFiles.model(SmallFiles.modelPieces, charsmap: [0xFF, 0xFF, 0xFF, 0x7F, 1, 2, 3, 4]),
+                code: .malformed))
+        list.append(Broken(bytes: SmallFiles.json(normalizer: #"{"type": "Precompiled", "precompiled_charsmap": "////fw=="}"#), code: .malformed))
+        list.append(Broken(bytes: Array(#"{"model": {"type": "Unigram", "vocab": [["a"]]}}"#.utf8), code: .malformed))
+        list.append(Broken(bytes: Array(#"{"model": {"type": "Unigram", "unk_id": 7, "vocab": [["a", 0]]}}"#.utf8), code: .malformed))
+        list.append(Broken(bytes: Array(#"{"model": {"type": "WordPiece", "vocab": {"a": 0}}}"#.utf8), code: .malformed))
         list.append(Broken(bytes: Array("YQ== 0\nYg== 0\n".utf8), code: .malformed))
         list.append(Broken(bytes: Array("YQ== 0\nYg==\n".utf8), code: .malformed))
         list.append(Broken(bytes: Array("YQ== 0\nYg== 99999999\n".utf8), code: .limitExceeded))
@@ -119,7 +127,7 @@ import Testing
     }
 
     /// Seeded mutations of one valid file of each format: an error or a tokenizer that encodes, never a crash.
-    @Test(arguments: ["json", "sentencepiece", "tiktoken", "tekken"])
+    @Test(arguments: ["json", "sentencepiece", "tiktoken", "tekken", "unigram", "unigram-model", "wordpiece"])
     func mutatedFilesDoNotCrash(_ format: String) throws {
         let valid =
             switch format {
@@ -130,6 +138,27 @@ import Testing
                     postProcessor: SmallFiles.template(prefix: [9]))
             case "sentencepiece": SmallFiles.model(SmallFiles.modelPieces, byteFallback: true, dummyPrefix: true)
             case "tiktoken": SmallFiles.tiktoken
+            case "unigram-model":
+                SmallFiles.model(
+                    SmallFiles.modelPieces, dummyPrefix: true, removesExtraSpaces: true, type: 1,
+                    charsmap: SmallFiles.charsmap)
+            case "unigram":
+                Array(
+                    """
+                    {"added_tokens": [\(SmallFiles.added(5, "<x>", "special"))], "normalizer": {"type": "Sequence", "normalizers": [
+                    {"type": "Precompiled", "precompiled_charsmap": "\(SmallFiles.charsmapBase64)"}, {"type": "NFKC"}]},
+                    "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"},
+                    "model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["▁a", -1], ["b", -2], ["ab", -2.5], ["▁", -3]]}}
+                    """.utf8)
+            case "wordpiece":
+                Array(
+                    """
+                    {"added_tokens": [], "normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"},
+                    "post_processor": {"type": "BertProcessing", "sep": ["c", 3], "cls": ["ab", 2]},
+                    "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+                    "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "vocab":
+                    {"[UNK]": 0, "a": 1, "ab": 2, "c": 3, "##b": 4, "##bc": 5}}}
+                    """.utf8)
             default: SmallFiles.tekken
             }
         let text = Array("ab abc<x>[x] cab 12é🙂".utf8)

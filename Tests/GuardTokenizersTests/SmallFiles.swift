@@ -1,3 +1,4 @@
+import Foundation
 import GuardCore
 import GuardJSON
 
@@ -103,6 +104,18 @@ enum SmallFiles {
         {"rank": 2, "token_bytes": "IA==", "token_str": " "}, {"rank": 3, "token_bytes": "YWI=", "token_str": "ab"},
         {"rank": 4, "token_bytes": "YWJi", "token_str": "abb"}, {"rank": 5, "token_bytes": "YmI=", "token_str": "bb"}]}
         """.utf8)
+
+    /// A double array that maps "b" to "a": root, then the node of "b", then its value.
+    static let charsmap: [UInt8] = {
+        var units = [UInt32](repeating: 0, count: 256)
+        units[0] = 1 << 10
+        units[1 ^ 0x62] = 2 << 10 | 1 << 8 | 0x62
+        units[1 ^ 0x62 ^ 2] = 0x8000_0000
+        let words: [UInt32] = [1024] + units
+        return words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } } + [0x61, 0]
+    }()
+
+    static var charsmapBase64: String { Data(charsmap).base64EncodedString() }
 
     static func load(_ bytes: [UInt8]) throws -> Tokenizer { try Tokenizer.load(bytes: bytes, name: "small") }
 }

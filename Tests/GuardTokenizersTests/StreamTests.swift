@@ -51,13 +51,13 @@ import Testing
     }
 
     @Test(arguments: own) func growingCountIsAFreshCount(_ path: String) throws {
-        let pending = checkCounts(try TestFiles.fixtureTokenizer(path), runs: 120, seed: 5)
+        let pending = checkCounts(try TestFiles.fixtureTokenizer(path), runs: 80, seed: 5)
         #expect(pending < 1200, "nothing was ever settled")
     }
 
     @Test(.enabled(if: TestData.hasShared), arguments: shared)
     func growingCountOfRealVocabularies(_ path: String) throws {
-        _ = checkCounts(try TestFiles.sharedTokenizer(path), runs: 40, seed: 6)
+        _ = checkCounts(try TestFiles.sharedTokenizer(path), runs: 24, seed: 6)
     }
 
     /// Prose of any length leaves little to encode again.

@@ -14,6 +14,8 @@ import Testing
             ("byte-level-tiktoken/tokenizer.model", "byte-level-tiktoken/vectors.jsonl"),
             ("sentencepiece/tokenizer.json", "sentencepiece/vectors.jsonl"),
             ("sentencepiece/tokenizer.model", "sentencepiece/vectors-model.jsonl"),
+            ("unigram/tokenizer.json", "unigram/vectors.jsonl"),
+            ("unigram/tokenizer.model", "unigram/vectors-model.jsonl"),
         ])
     func ownTokenizers(_ tokenizer: String, _ vectors: String) throws {
         let tokenizer = try TestFiles.fixtureTokenizer(tokenizer)
