@@ -5,7 +5,10 @@ struct ImageWriter {
     mutating func write(_ tokenizer: Tokenizer, _ model: BytePairModel) throws(TokenizerError) {
         let stages = tokenizer.stages
         // A field that was added to one of these and is not written here would be lost without a word.
-        try expect(3, stages.decoder, "decoder")
+        try expect(4, stages.decoder, "decoder")
+        guard stages.decoder.wordPiece == nil else {
+            throw TokenizerError(.unsupported, "an image of a WordPiece decoder")
+        }
         try expect(8, AddedToken(id: 0, content: []), "added token")
         try expect(2, stages.postProcessor, "post-processor")
         try expect(6, model.options, "model")
@@ -15,6 +18,7 @@ struct ImageWriter {
         write(stages.bosToken)
         write(stages.eosToken)
         write(stages.estimatedWhy)
+        write(stages.version)
         write(model.options)
         write(stages.addedTokens.count)
         for token in stages.addedTokens { write(token) }
@@ -178,9 +182,11 @@ struct ImageReader {
         let bos = try optionalText()
         let eos = try optionalText()
         let why = try optionalText()
+        let version = try optionalText()
         let model = try BytePairModel(memory, options: try options())
         var stages = Tokenizer.Stages(model: .bytePair(model), vocabularySize: size)
         (stages.bosToken, stages.eosToken, stages.estimatedWhy) = (bos, eos, why)
+        stages.version = version
         for _ in 0..<(try count()) { stages.addedTokens.append(try addedToken()) }
         for _ in 0..<(try count()) { stages.normalizer.steps.append(try normalizerStep()) }
         stages.preTokenizer = try preTokenizer()
