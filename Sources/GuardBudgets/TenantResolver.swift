@@ -1,4 +1,5 @@
 internal import Crypto
+internal import GuardCore
 
 /// The key of the tenants' hashes (`tenants.hashKeyFile`).
 package struct TenantHashKey: Sendable {
@@ -18,14 +19,7 @@ package struct TenantHashKey: Sendable {
     /// HMAC-SHA-256 of the value's bytes as 64 lower-case hex digits, the same as
     /// `printf %s "$VALUE" | openssl dgst -sha256 -mac HMAC -macopt hexkey:$KEY`.
     package func hash(_ value: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        var hex: [UInt8] = []
-        hex.reserveCapacity(64)
-        for byte in HMAC<SHA256>.authenticationCode(for: value, using: key) {
-            hex.append(digits[Int(byte >> 4)])
-            hex.append(digits[Int(byte & 15)])
-        }
-        return String(decoding: hex, as: UTF8.self)
+        hexadecimal(HMAC<SHA256>.authenticationCode(for: value, using: key))
     }
 }
 

@@ -32,6 +32,7 @@ package final class DecisionLog: Sendable {
 
     /// What the log tells its owner, from any thread: for metrics and the process log.
     package enum Event: Sendable, Hashable {
+        case written(sink: Label, records: Int)
         case dropped(sink: Label, records: Int)
         /// `errno` of a failed open, write or rename; the record is counted as dropped or tried again.
         case writeFailed(sink: Label, errno: Int32)

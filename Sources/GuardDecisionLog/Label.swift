@@ -8,10 +8,13 @@ package struct Label: Hashable, Sendable, ExpressibleByStringLiteral, CustomStri
     package let name: String
 
     /// White space and control characters become `_`; what is longer than `bytesMax` is cut at a scalar and ends in `…`.
-    package init(_ text: some StringProtocol) {
+    package init(_ text: some StringProtocol) { self.init(String(text)) }
+
+    package init(_ text: String) {
         // Nearly all labels are short and plain already.
-        if text.utf8.count <= Self.bytesMax, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
-            name = String(text)
+        var text = text
+        if text.utf8.count <= Self.bytesMax, text.withUTF8({ $0.allSatisfy { $0 > 0x20 && $0 < 0x7F } }) {
+            name = text
             return
         }
         var name = ""

@@ -1,3 +1,4 @@
+private import GuardCore
 private import Crypto
 private import GuardJSON
 

@@ -137,6 +137,7 @@ final class RecordSink: Sendable {
                     break
                 }
             }
+            if batch.count > lost { onEvent(.written(sink: name, records: batch.count - lost)) }
             if dropped > 0, deadline.map({ ContinuousClock.now <= $0 }) ?? true {
                 if !write(droppedRecord(dropped), &chain) { state.withLock { $0.dropped += dropped } }
             }

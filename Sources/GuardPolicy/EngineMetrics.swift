@@ -103,6 +103,7 @@ package final class EngineMetrics: EngineObserver {
 
     package func logEvent(_ event: DecisionLog.Event) {
         switch event {
+        case .written(let sink, let records): metrics.recordsWritten.add(UInt64(max(0, records)), sink.name)
         case .dropped(let sink, let records): metrics.recordsDropped.add(UInt64(max(0, records)), sink.name)
         case .writeFailed(let sink, _): metrics.recordWriteErrors.add(1, sink.name)
         }

@@ -93,12 +93,6 @@ package final class RuleBundle: Sendable {
                 sha.update(data: part)
             }
         }
-        let digits = Array("0123456789abcdef".utf8)
-        var text: [UInt8] = []
-        for byte in sha.finalize() {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
-        }
-        return String(decoding: text, as: UTF8.self)
+        return hexadecimal(sha.finalize())
     }
 }

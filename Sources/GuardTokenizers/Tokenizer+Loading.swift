@@ -45,7 +45,7 @@ extension Tokenizer {
             if let eos = config?.eosToken { stages.eosToken = eos }
             var digest = SHA256()
             bytes.withUnsafeBytes { digest.update(bufferPointer: $0) }
-            return Tokenizer(format: format, source: name, hash: hex(digest.finalize()), stages: stages)
+            return Tokenizer(format: format, source: name, hash: hexadecimal(digest.finalize()), stages: stages)
         } catch {
             throw error.inFile(name)
         }
@@ -85,13 +85,6 @@ extension Tokenizer {
         }
         throw TokenizerError(
             .unknownFormat, "neither tokenizer.json, tekken.json, a SentencePiece model nor a tiktoken rank file")
-    }
-
-    private static func hex(_ digest: SHA256.Digest) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        var text: [UInt8] = []
-        for byte in digest { text += [digits[Int(byte >> 4)], digits[Int(byte & 15)]] }
-        return String(decoding: text, as: UTF8.self)
     }
 }
 

@@ -1,3 +1,4 @@
+import GuardTesting
 import GuardBudgets
 import GuardCore
 import Testing

@@ -102,14 +102,6 @@ struct RecordTests {
             "7ZZZZZZZZZZZZZZZZZZZZZZZZZ", "00000000000000000000000001", "00000000010000000000000000",
         ])
     }
-
-    @Test func keyedHash() {
-        // RFC 4231, test case 2.
-        let digest = KeyedHash(key: Array("Jefe".utf8)).digest(Array("what do ya want for nothing?".utf8))
-        #expect(hexadecimal(digest) == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
-        #expect(KeyedHash(key: [1]).label([2]) != KeyedHash(key: [2]).label([2]))
-        #expect(KeyedHash(key: [1]).label([2]).name.hasPrefix("h:"))
-    }
 }
 
 final class Clock: @unchecked Sendable {

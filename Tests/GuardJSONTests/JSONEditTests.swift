@@ -1,3 +1,4 @@
+import GuardTesting
 import GuardCore
 import Testing
 

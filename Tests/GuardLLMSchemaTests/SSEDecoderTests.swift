@@ -1,3 +1,4 @@
+import GuardTesting
 import Testing
 
 @testable import GuardLLMSchema

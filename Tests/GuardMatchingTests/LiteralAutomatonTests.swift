@@ -1,21 +1,10 @@
+import GuardTesting
 import GuardCore
 import Testing
 
 @testable import GuardMatching
 
 @Suite struct LiteralAutomatonTests {
-    private struct Random: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var value = state
-            value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-            return value ^ (value >> 31)
-        }
-    }
-
     /// Where a match may begin by the plain reading of `RequiredLiterals`: the bytes in front of the literal fit.
     private static func starts(_ pattern: RequiredLiterals, _ text: [UInt8]) -> Set<Int> {
         var starts: Set<Int> = []
@@ -42,7 +31,7 @@ import Testing
         return starts
     }
 
-    private static func pattern(_ random: inout Random) -> RequiredLiterals {
+    private static func pattern(_ random: inout SeededRandom) -> RequiredLiterals {
         func bytes(_ count: Int) -> [UInt8] {
             (0..<count).map { _ in Array("abc0".utf8).randomElement(using: &random) ?? 0x61 }
         }
@@ -73,7 +62,7 @@ import Testing
     /// Windows hold every place at which a match may begin, ascending and apart, in short texts and in long ones, which
     /// are read in lanes.
     @Test func windowsHoldEveryStart() {
-        var random = Random(state: 11)
+        var random = SeededRandom(seed: 11)
         var candidates = CandidateSet()
         var windows: [ByteRange] = []
         var checked = 0
@@ -100,7 +89,7 @@ import Testing
 
     /// A search that may begin in a window only finds what the search of the whole text finds first, if that begins there.
     @Test func limitedSearchIsTheSearchCutOff() throws {
-        var random = Random(state: 12)
+        var random = SeededRandom(seed: 12)
         let sources = ["ab+c?", "(?<=b)a", "\\ba\\w*", "a(?=bc)", "(?m)^b", "[^a]{2}", "é?a", "b$", "(?i)aB", "a*?b"]
         var scratch = MatchScratch()
         var found = 0

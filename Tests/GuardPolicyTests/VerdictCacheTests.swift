@@ -26,7 +26,7 @@ import Testing
     /// Random histories that repeat their texts, by several tenants and models: the same verdicts with and without.
     @Test func changesNothing() throws {
         let bundle = try Self.bundle()
-        var random = SeededGenerator(seed: 3)
+        var random = SeededRandom(seed: 3)
         let words = ["secret", "1234", "99887766", "aab", "order 1234", "hello", "what", "of", "it", "é"]
         let texts = (0..<40).map { _ in
             (0..<Int.random(in: 1...40, using: &random)).compactMap { _ in words.randomElement(using: &random) }
@@ -110,20 +110,5 @@ import Testing
         large.matches = (0..<1000).map { RuleMatch(rule: 0, range: $0..<$0 + 1, mask: nil) }
         cache.keep(large, for: key(5000))
         #expect(cache.evaluation(key(5000)) == nil)
-    }
-}
-
-/// SplitMix64: the same numbers in every run.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

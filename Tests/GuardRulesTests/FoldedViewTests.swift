@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test func anyPiecesGiveTheSameView() throws {
-        var random = SeededGenerator(seed: 11)
+        var random = SeededRandom(seed: 11)
         for row in try Self.rows().rows {
             let whole = FoldedView(raw: row.raw)
             for _ in 0..<3 {
@@ -116,7 +116,7 @@ import Testing
     }
 
     @Test func fuzzSmoke() {
-        var random = SeededGenerator(seed: 3)
+        var random = SeededRandom(seed: 3)
         for _ in 0..<4000 {
             let raw = (0..<Int.random(in: 0...40, using: &random)).map { _ -> UInt8 in
                 Bool.random(using: &random)
@@ -138,20 +138,5 @@ import Testing
                 if offset % 3 == 0 { last = offset }
             }
         }
-    }
-}
-
-/// SplitMix64: the same numbers in every run.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

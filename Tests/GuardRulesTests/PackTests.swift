@@ -78,7 +78,7 @@ import Testing
             return found.matches.count
         }
         for text in texts { _ = check(text) }
-        var random = SeededGenerator(seed: 21)
+        var random = SeededRandom(seed: 21)
         let odd = ["ſ", "\u{212A}", "é", "-", "0", "@", "\r\n", "ﬁ", "Ａ", "\u{200B}", "=", "\"", "\u{E0041}"].map {
             Array($0.utf8)
         }

@@ -229,7 +229,7 @@ import Testing
 
     /// Random patterns and texts over few letters: with literals and without, the same is found.
     @Test func literalsNeverMiss() throws {
-        var random = SeededGenerator(seed: 5)
+        var random = SeededRandom(seed: 5)
         let pieces = [
             "abc", "sk", "K", "a", "[ab]", "[^a]", ".", "(?:ab|ba)", "(abc|k)", "(?i:s)", "(?i)", "\\b", "(?=a)", "\\w",
             "ſ", "(?!b)", "[ab]{0,3}", "\\w{1,3}?", "[a-c]{3}", "[^c]{0,2}", "\\d", "1", "[[:alpha:]]", "[\\w-]",
@@ -277,7 +277,7 @@ import Testing
     // MARK: fuzz
 
     @Test func fuzzSmoke() throws {
-        var random = SeededGenerator(seed: 9)
+        var random = SeededRandom(seed: 9)
         let seed = Array(
             """
             ruleset: t

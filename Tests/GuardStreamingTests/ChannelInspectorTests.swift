@@ -1,3 +1,4 @@
+import GuardTesting
 import Foundation
 import GuardCore
 import GuardMatching
@@ -165,7 +166,7 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
         for cut in 0...text.count { run([text[..<cut], text[cut...]], "cut at \(cut)") }
         run(text.indices.map { text[$0...$0] }, "byte by byte")
         for seed in seeds {
-            var generator = SeededGenerator(seed: seed)
+            var generator = SeededRandom(seed: seed)
             run(randomPieces(text, &generator), "seed \(seed)")
         }
     }
@@ -178,7 +179,7 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
 
     @Test(arguments: 0..<randomSeeds)
     func randomRulesEqualTheOracle(_ seed: UInt64) throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededRandom(seed: seed)
         var compared = 0
         while compared < 60 {
             let count = Int.random(in: 1...4, using: &generator)
@@ -207,7 +208,7 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
     }
 
     @Test func machineCodeAndInterpreterFindTheSame() throws {
-        var generator = SeededGenerator(seed: 77)
+        var generator = SeededRandom(seed: 77)
         for _ in 0..<600 {
             let source = randomPattern(depth: 3, &generator)
             var interpreted = PatternOptions()
@@ -246,7 +247,7 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
             let text = Array(("zz " + String(repeating: "a ", count: 1200) + tail).utf8)
             let plan = StreamPlan(rules: rules)
             let whole = inspect(plan, [text[...]])
-            var generator = SeededGenerator(seed: 5)
+            var generator = SeededRandom(seed: 5)
             for largest in [1, 4, 30, 900] {
                 var result = inspect(plan, randomPieces(text, &generator, largest: largest))
                 #expect(result.delivered == whole.delivered)
@@ -275,7 +276,7 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
             #expect(whole.delivered == Array("[1] q a123456789éééé0123456789[1] [0] [1]".utf8))
         }
         for seed in 0..<20 as Range<UInt64> {
-            var generator = SeededGenerator(seed: seed)
+            var generator = SeededRandom(seed: seed)
             let result = inspect(plan, randomPieces(text, &generator))
             #expect(result == whole)
         }
@@ -306,7 +307,7 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
 }
 
 /// A small pattern over a tiny alphabet; not every one compiles.
-func randomPattern(depth: Int, _ generator: inout SeededGenerator) -> String {
+func randomPattern(depth: Int, _ generator: inout SeededRandom) -> String {
     let atoms = [
         "a", "b", "c", "é", ".", "[ab]", "[^a]", #"\b"#, #"\B"#, "^", "$", #"\w"#, #"\s"#, "ab", "bc", #"\d"#,
         "(?<=a)", "(?<!b)", "(?=b)", "(?!a)", "(?<=ab)", "(?<=é)", #"\z"#, #"\A"#, "(?m:^)", "(?m:$)", #"\R"#,
@@ -326,7 +327,7 @@ func randomPattern(depth: Int, _ generator: inout SeededGenerator) -> String {
     }
 }
 
-func randomText(_ generator: inout SeededGenerator) -> [UInt8] {
+func randomText(_ generator: inout SeededRandom) -> [UInt8] {
     let letters = ["a", "a", "b", "b", "c", "é", " ", "1", "\n", "\r", "A", "\u{200B}", "ﬁ", "\r\n"]
     var text: [UInt8] = []
     for _ in 0..<Int.random(in: 0...14, using: &generator) {

@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test(arguments: 0..<12 as Range<UInt64>) func randomTextsEqualTheOracle(_ seed: UInt64) throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededRandom(seed: seed)
         let words = [
             "card", "number", "123", "4", " ", " ", "é", "x", "ab", "a", "c", "q", "yz", "no", "pin", "v1", ".2", "\"",
             "stop", "left", "right", "bomb", "movie", "p",
@@ -122,7 +122,7 @@ import Testing
         #expect(whole.provenAt == (blocks ? 21 : nil))
         #expect(whole.delivered == (blocks ? [] : text))
         for seed in 0..<6 as Range<UInt64> {
-            var generator = SeededGenerator(seed: seed)
+            var generator = SeededRandom(seed: seed)
             #expect(inspect(plan, randomPieces(text, &generator)) == whole)
         }
         let short = inspect(plan, [Array("if you please".utf8)[...]])
@@ -147,7 +147,7 @@ import Testing
             #expect(whole.edits.count == edits)
             #expect((whole.block != nil) == blocked)
             for (seed, largest) in [(1, 5), (2, 60), (3, 700)] as [(UInt64, Int)] {
-                var generator = SeededGenerator(seed: seed)
+                var generator = SeededRandom(seed: seed)
                 let pieces = inspect(plan, randomPieces(bytes, &generator, largest: largest))
                 #expect(pieces == whole)
             }

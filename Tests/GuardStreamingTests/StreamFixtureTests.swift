@@ -152,7 +152,7 @@ struct StreamFixture: Decodable, Sendable, CustomTestStringConvertible {
             bundleRule("b", "block", "forbidden") + bundleRule("m", "mask", #"\w+ \d+"#)
                 + bundleRule("f", "mask", "secret", view: "folded"))
         let plan = StreamPlan(bundle: bundle, mode: .enforce, holdBytes: 64)
-        var generator = SeededGenerator(seed: 99)
+        var generator = SeededRandom(seed: 99)
         let sources = StreamFixture.all
         for _ in 0..<600 {
             guard let source = sources.randomElement(using: &generator),

@@ -1,3 +1,4 @@
+import GuardTesting
 import GuardCore
 import GuardMatching
 import GuardRules
@@ -239,23 +240,9 @@ func inspect(
     return result
 }
 
-/// A small generator of numbers that is the same everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &+ 0x9E37_79B9_7F4A_7C15 }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 
 func randomPieces(
-    _ text: [UInt8], _ generator: inout SeededGenerator, largest: Int = 7
+    _ text: [UInt8], _ generator: inout SeededRandom, largest: Int = 7
 ) -> [ArraySlice<UInt8>] {
     var pieces: [ArraySlice<UInt8>] = []
     var at = 0

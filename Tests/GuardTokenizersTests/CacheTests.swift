@@ -11,7 +11,7 @@ import Testing
     // MARK: Keys
 
     @Test func keyOfAPieceIsItsBytes() {
-        var random = SeededGenerator(state: 31)
+        var random = SeededRandom(seed: 31)
         for length in 1...PieceKey.lengthMax {
             for _ in 0..<50 {
                 let bytes = (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }
@@ -49,7 +49,7 @@ import Testing
     func asciiWordEqualsScanner(_ pattern: String) throws {
         let scanner = try #require(PieceScanner.named(by: pattern))
         let alphabet = Array("aabcxyzAZBM  '.,(1_\n\t@`[{éß漢\u{301}".unicodeScalars)
-        var random = SeededGenerator(state: 32)
+        var random = SeededRandom(seed: 32)
         var decided = 0
         for _ in 0..<6000 {
             var view = String.UnicodeScalarView()

@@ -90,7 +90,7 @@ import Testing
     /// Any flipped bit is found by the checksum, or by the head that it does not cover.
     @Test func corruptImageIsAnError() throws {
         var bytes = try image()
-        var random = SeededGenerator(state: 21)
+        var random = SeededRandom(seed: 21)
         for _ in 0..<60 {
             // Zeros between head fields and the section table carry nothing.
             let at = [Int.random(in: 0..<32, using: &random), Int.random(in: 64..<bytes.count, using: &random)][
@@ -106,7 +106,7 @@ import Testing
     /// With a checksum that is right, whatever is in the image: an error, or a tokenizer that stays in its memory.
     @Test func forgedImageIsSafe() throws {
         let original = try image()
-        var random = SeededGenerator(state: 22)
+        var random = SeededRandom(seed: 22)
         let text = Array(
             "Hello  wörld, 12345 \n\n tabs\t<|im_start|> 漢字 🙂 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".utf8)
         var loaded = 0

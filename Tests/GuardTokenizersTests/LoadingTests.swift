@@ -162,7 +162,7 @@ import Testing
             default: SmallFiles.tekken
             }
         let text = Array("ab abc<x>[x] cab 12é🙂".utf8)
-        var random = SeededGenerator(state: 21)
+        var random = SeededRandom(seed: 21)
         var loadedCount = 0
         for _ in 0..<1500 {
             var bytes = valid
@@ -186,7 +186,7 @@ import Testing
     }
 
     @Test func randomBytesDoNotCrash() {
-        var random = SeededGenerator(state: 22)
+        var random = SeededRandom(seed: 22)
         for _ in 0..<2000 {
             let head: [[UInt8]] = [[], [0x0A], Array("{".utf8), Array("YQ== ".utf8), [0x0A, 0x03, 0x0A, 0x01, 0x61]]
             let bytes =

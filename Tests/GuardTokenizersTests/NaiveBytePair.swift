@@ -1,3 +1,4 @@
+import GuardTesting
 import Foundation
 import GuardJSON
 
@@ -58,18 +59,7 @@ struct NaiveBytePair {
     }
 }
 
-/// SplitMix64: tests are seeded, so that a failure repeats.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
-    }
-
+extension SeededRandom {
     /// Characters that the split patterns and vocabularies tell apart.
     static let alphabet: [Unicode.Scalar] = {
         let ascii = "aaaeeetnishrdlAETNS      \n\n\r\t'''0123456789.,:;!?-_/(){}[]<>|\"=+*#@"

@@ -13,7 +13,7 @@ import Testing
     func scannerEqualsPattern(_ pattern: String) throws {
         let scanner = try #require(PieceScanner.named(by: pattern))
         let oracle = try SplitPattern(pattern)
-        var random = SeededGenerator(state: 11)
+        var random = SeededRandom(seed: 11)
         var texts = (0..<4000).map { _ in Array(random.text(24).utf8) }
         let edges = [
             "'S'T'Re'vE'M'lL'D'ſ'ſs'x'", "ǅab ǅAB ʰA ʰʰ Aʰb ÅʰÅ", "\u{301}A\u{301}a \u{301}\u{301}", "a//\r\n/b",
@@ -30,7 +30,7 @@ import Testing
     @Test(arguments: PieceScanner.known.map(\.pattern))
     func scannerCoversIllFormedText(_ pattern: String) throws {
         let scanner = try #require(PieceScanner.named(by: pattern))
-        var random = SeededGenerator(state: 12)
+        var random = SeededRandom(seed: 12)
         for _ in 0..<2000 {
             let text = (0..<Int.random(in: 1...40, using: &random)).map { _ in
                 [UInt8.random(in: 0...255, using: &random), 0x20, 0xE2, 0xF0, 0x80, 0x41][
@@ -89,7 +89,7 @@ import Testing
         let pattern = NaiveBytePair.splitPattern(file)
         let splitter = try pattern.map { try SplitPattern($0) }
         let scalars = Array(corpus.unicodeScalars)
-        var random = SeededGenerator(state: 13)
+        var random = SeededRandom(seed: 13)
         for round in 0..<count {
             var text = random.text(40)
             if round % 2 == 0 {
@@ -97,8 +97,8 @@ import Testing
                 var piece = Array(scalars[start..<min(scalars.count, start + Int.random(in: 1...150, using: &random))])
                 for _ in 0..<3 {
                     piece[Int.random(in: 0..<piece.count, using: &random)] =
-                        SeededGenerator.alphabet[
-                            Int.random(in: 0..<SeededGenerator.alphabet.count, using: &random)]
+                        SeededRandom.alphabet[
+                            Int.random(in: 0..<SeededRandom.alphabet.count, using: &random)]
                 }
                 var view = String.UnicodeScalarView()
                 view.append(contentsOf: piece)
@@ -117,7 +117,7 @@ import Testing
     @Test func heapEqualsScan() throws {
         let tokenizer = try TestFiles.fixtureTokenizer("sentencepiece/tokenizer.json")
         let naive = try NaiveBytePair([UInt8](Data(contentsOf: TestFiles.fixture("sentencepiece/tokenizer.json"))))
-        var random = SeededGenerator(state: 14)
+        var random = SeededRandom(seed: 14)
         for length in [BytePairModel.scanMax - 1, BytePairModel.scanMax, BytePairModel.scanMax + 1, 200] {
             for _ in 0..<20 {
                 // Letters only: one segment that cannot be cut at spaces.

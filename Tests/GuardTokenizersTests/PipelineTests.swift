@@ -1,3 +1,4 @@
+import GuardTesting
 import Foundation
 import GuardCore
 import Testing
@@ -178,7 +179,7 @@ import Testing
     @Test(arguments: ["byte-level/tokenizer.json", "sentencepiece/tokenizer.json", "sentencepiece/tokenizer.model"])
     func illFormedTextRoundTrips(_ name: String) throws {
         let tokenizer = try TestFiles.fixtureTokenizer(name)
-        var random = SeededGenerator(state: 31)
+        var random = SeededRandom(seed: 31)
         for _ in 0..<300 {
             let text = (0..<Int.random(in: 1...50, using: &random)).map { _ in
                 UInt8.random(in: 0...255, using: &random)

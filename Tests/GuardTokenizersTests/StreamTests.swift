@@ -13,7 +13,7 @@ import Testing
         "bert-base-uncased", "mistral-nemo"].map { $0 + "/tokenizer.json" } + ["o200k/o200k_base.tiktoken"]
 
     /// Words, spaces, contractions, camel case, marks, ideographs, control strings and noise.
-    private static func text(_ random: inout SeededGenerator) -> [UInt8] {
+    private static func text(_ random: inout SeededRandom) -> [UInt8] {
         let parts = ["the", " quick", "Brown", "ABCd", "中文ABC", "'s", "'", "'ll", "’re", " ", "  ", "\n", "\r\n", "\t",
             "1", "2345", "!", "...", "/", "//\n", "é", "e\u{301}", "한글", "日本語", "🙂", "👍🏽", "\u{a0}", "▁", "<|end|>", "</s>",
             "<|eot", "_id|>", "ʰ", "ſ", "؟", "𝒳", "\u{200d}", " x", "-", "<s>", "Ⅷ", "naïve "]
@@ -26,7 +26,7 @@ import Testing
     }
 
     private func checkCounts(_ tokenizer: Tokenizer, runs: Int, seed: UInt64) -> Int {
-        var random = SeededGenerator(state: seed)
+        var random = SeededRandom(seed: seed)
         var pendingMax = 0
         for run in 0..<runs {
             let specials: SpecialTokens = run % 2 == 0 ? .parse : .asText
@@ -76,7 +76,7 @@ import Testing
 
     @Test(arguments: own) func streamingDecoderEqualsDecode(_ path: String) throws {
         let tokenizer = try TestFiles.fixtureTokenizer(path)
-        var random = SeededGenerator(state: 7)
+        var random = SeededRandom(seed: 7)
         for run in 0..<150 {
             let ids =
                 run % 2 == 0
@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test func repairIsThatOfStrings() {
-        var random = SeededGenerator(state: 8)
+        var random = SeededRandom(seed: 8)
         let bytes: [UInt8] = [0x41, 0x80, 0xBF, 0xC2, 0xE0, 0xA0, 0xED, 0x9F, 0xF0, 0x90, 0xF4, 0x8F, 0xFF, 0xE2, 0x96, 0x81]
         for _ in 0..<3000 {
             let text = (0..<Int.random(in: 0...12, using: &random)).map { _ in bytes[Int.random(in: 0..<16, using: &random)] }

@@ -105,7 +105,7 @@ import Testing
     }
 
     @Test func fuzzSmoke() {
-        var random = SeededGenerator(seed: 7)
+        var random = SeededRandom(seed: 7)
         let seeds = [
             "a: &x {k: [1, 2], 'q': \"e\\u00e9\"}\nb: *x\nc: |\n  text\n  more\nd: >-\n  folded\n",
             "- a\n- [b, {c: d}]\n- ? complex\n  : value\n- !!str 5\n- ~\n", "%YAML 1.2\n---\nключ: значение # c\n...\n",
@@ -131,20 +131,5 @@ import Testing
                 #expect(!error.list.isEmpty)
             }
         }
-    }
-}
-
-/// SplitMix64: the same numbers in every run.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }
