@@ -1,3 +1,4 @@
+import GuardCore
 import Crypto
 import GuardJSON
 
