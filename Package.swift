@@ -145,9 +145,6 @@ var settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
-// Generic helpers (writers, readers of bytes) are called from other modules of ours: without this every call of one in a
-// release build goes through run-time metadata.
-settings.append(.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)))
 if Context.environment["CI"] == "true" { settings.append(.treatAllWarnings(as: .error)) }
 
 var targets: [Target] = []
