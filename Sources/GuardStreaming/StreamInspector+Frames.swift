@@ -189,8 +189,11 @@ extension StreamInspector {
     private func judge(_ side: SideField, _ index: Int) -> SideVerdict {
         let track = tracks[index]
         guard let range = side.range else {
-            // It does not fit the text: nobody knows what it shows.
-            return track.edits.isEmpty && track.held == 0 ? .leaves : .dropped
+            // It does not fit the text: nobody knows what it shows, so it leaves only if nothing of its choice must not.
+            let isClean = tracks.allSatisfy {
+                $0.id.choice != track.id.choice || ($0.edits.isEmpty && $0.held == 0)
+            }
+            return isClean ? .leaves : .dropped
         }
         if range.upperBound > track.released {
             // It shows text that has not come; after the end it never will.
