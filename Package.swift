@@ -51,8 +51,9 @@ let modules: [Module] = [
         name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching"], external: [crypto],
         testUses: ["CZLIB"]),
     Module(name: "GuardChatTemplates", uses: ["GuardCore", "GuardJSON"]),
+    Module(name: "GuardClassifiers", uses: ["GuardCore"], external: [crypto]),
     Module(
-        name: "GuardRules", uses: ["GuardCore", "GuardYAML", "GuardMatching"],
+        name: "GuardRules", uses: ["GuardCore", "GuardJSON", "GuardYAML", "GuardMatching", "GuardClassifiers"],
         external: [crypto]),
     Module(
         name: "GuardStreaming",
@@ -96,7 +97,7 @@ let modules: [Module] = [
         uses: [
             "GuardCore", "GuardJSON", "GuardYAML", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates",
             "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration", "GuardAssembly", "GuardBudgets",
-            "GuardDecisionLog",
+            "GuardDecisionLog", "GuardClassifiers",
         ],
         external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle]),
     // executables

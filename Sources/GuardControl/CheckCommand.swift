@@ -38,7 +38,8 @@ package struct CheckCommand: AsyncParsableCommand {
         guard text == nil || jsonl == nil else { throw ValidationError("--text and --jsonl exclude each other") }
         let bundle = try RuleBundle.load(directory: policy)
         for warning in bundle.warnings { Console.error("\(warning)") }
-        let operation = CheckOperation(bundle: bundle)
+        let tokens = RuleTokens(nil, named: try RuleTokenizers.load(bundle, directory: policy))
+        let operation = CheckOperation(bundle: bundle) { _ in tokens }
         var scratch = EvaluationScratch()
         var isClean = true
         var output = Console.Buffer()

@@ -7,6 +7,7 @@ package struct GuardctlCommand: AsyncParsableCommand {
         abstract: "Tests, checks and explains what guardd does, with the same engine.",
         subcommands: [
             TestCommand.self, CheckCommand.self, TokenizeCommand.self, ConfigCommand.self, ServeMockCommand.self,
+            TrainCommand.self,
         ])
 
     package init() {}

@@ -51,10 +51,12 @@ package struct Finding: Sendable, Hashable {
     package var view: TextView
     /// A classifier's score, 0...1.
     package var score: Double?
+    /// Why, for `guardctl check`: content-free, and not in the record.
+    package var explanation: String?
 
     package init(
         rule: RuleID, severity: Severity, action: Action, wouldAction: Action, phase: Phase, segment: Int, role: Role,
-        kind: String, range: ByteRange, view: TextView, score: Double? = nil
+        kind: String, range: ByteRange, view: TextView, score: Double? = nil, explanation: String? = nil
     ) {
         self.rule = rule
         self.severity = severity
@@ -67,5 +69,6 @@ package struct Finding: Sendable, Hashable {
         self.range = range
         self.view = view
         self.score = score
+        self.explanation = explanation
     }
 }

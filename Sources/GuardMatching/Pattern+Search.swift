@@ -78,7 +78,7 @@ extension Pattern {
     ) -> MatchOutcome {
         scratch.reserve(pairs: captureCount + 1)
         scratch.captureTop = 0
-        var options = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY
+        var options = PCRE2_NO_UTF_CHECK | (self.options.allowsEmpty ? 0 : PCRE2_NOTEMPTY)
         if mode == .partialHard { options |= PCRE2_PARTIAL_HARD }
 
         var result = subject.withUnsafeBufferPointer { buffer in
@@ -106,7 +106,7 @@ extension Pattern {
         if result == PCRE2_ERROR_PARTIAL { return .partial(start: start) }
         scratch.captureTop = Int(result)
         // `\K` in odd places can put the start behind the end.
-        return start < end ? .match(start..<end) : .failed(.internal)
+        return start < end || start == end && options & PCRE2_NOTEMPTY == 0 ? .match(start..<end) : .failed(.internal)
     }
 
     private static func failure(_ code: Int32) -> MatchFailure {

@@ -6,6 +6,8 @@ package struct PatternOptions: Sendable, Hashable {
     package var multiline = false
     package var dotMatchesNewline = false
     package var extended = false
+    /// A match may be empty: for patterns that only say yes or no, as those of JSON Schema do. Never for rules.
+    package var allowsEmpty = false
     /// Off only in tests that compare the two engines.
     package var jit = true
 

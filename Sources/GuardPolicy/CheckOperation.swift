@@ -9,11 +9,13 @@ package import GuardRules
 /// (`openai.chat`, `openai.completions`, `tgi.generate` ...); `phase` (`input`, the default, or `output`) and `role` say
 /// what a text is, `model` and `tenant` what rules select by.
 /// Out: `{"id", "action", "findings": [{"rule", "start", "end", "score"}]}`; spans are UTF-8 bytes of the raw text. A
-/// finding in a request also says its `segment`, `role` and `kind`.
+/// finding in a request also says its `segment`, `role` and `kind`; one of a condition on a whole text `why`.
 package struct CheckOperation: Sendable {
     package let bundle: RuleBundle
     package let mode: Mode
     package let request: RequestOptions
+    /// Counts for `tokens` conditions, by the model's name.
+    private let tokens: @Sendable (String?) -> (any TokenCounting)?
 
     /// What is wrong with the input; never repeats it.
     package struct Problem: Error, Sendable, CustomStringConvertible {
@@ -21,14 +23,20 @@ package struct CheckOperation: Sendable {
         package var description: String { message }
     }
 
-    package init(bundle: RuleBundle, mode: Mode = .enforce, request: RequestOptions = RequestOptions()) {
+    package init(
+        bundle: RuleBundle, mode: Mode = .enforce, request: RequestOptions = RequestOptions(),
+        tokens: @escaping @Sendable (String?) -> (any TokenCounting)? = { _ in nil }
+    ) {
         self.bundle = bundle
         self.mode = mode
         self.request = request
+        self.tokens = tokens
     }
 
     package init(_ snapshot: PolicySnapshot) {
-        self.init(bundle: snapshot.bundle, mode: snapshot.rulesMode, request: snapshot.options.request)
+        self.init(bundle: snapshot.bundle, mode: snapshot.rulesMode, request: snapshot.options.request) { model in
+            snapshot.ruleTokens((model ?? snapshot.catalog.defaultModel).flatMap { snapshot.catalog.entry(named: $0) })
+        }
     }
 
     package func run(
@@ -37,7 +45,7 @@ package struct CheckOperation: Sendable {
         try answer(input, phase: defaultPhase, scratch: &scratch).line
     }
 
-    /// As `run`; `isClean` where nothing was found and every rule could be judged.
+    /// As `run`; `isClean` where nothing but allowances was found and every rule could be judged.
     package func answer(
         _ input: JSONNode, phase defaultPhase: Phase = .input, scratch: inout EvaluationScratch
     ) throws(Problem) -> (line: [UInt8], isClean: Bool) {
@@ -62,13 +70,13 @@ package struct CheckOperation: Sendable {
         } else {
             throw Problem(message: "'text' or 'request' is wanted")
         }
-        let selection = bundle.select(
-            phase: phase, model: input["model"]?.string ?? input["request"]?["model"]?.string,
-            tenant: input["tenant"]?.string, route: nil)
-        let verdict = bundle.judge(segments, phase: phase, mode: mode, selection: selection, scratch: &scratch)
-        return (
-            encode(input["id"], verdict, isRequest: isRequest), verdict.findings.isEmpty && verdict.failures.isEmpty
-        )
+        let model = input["model"]?.string ?? input["request"]?["model"]?.string
+        let selection = bundle.select(phase: phase, model: model, tenant: input["tenant"]?.string, route: nil)
+        let verdict = bundle.judge(
+            segments, phase: phase, mode: mode, selection: selection, tokens: tokens(model), scratch: &scratch)
+        // What an allowance covers is as it should be.
+        let isClean = verdict.failures.isEmpty && verdict.findings.allSatisfy { $0.wouldAction == .allow }
+        return (encode(input["id"], verdict, isRequest: isRequest), isClean)
     }
 
     private func role(_ input: JSONNode, _ phase: Phase) throws(Problem) -> Role {
@@ -119,6 +127,7 @@ package struct CheckOperation: Sendable {
             writer.key("end"); writer.integer(finding.range.upperBound)
             writer.key("score")
             if let score = finding.score { writer.double(score) } else { writer.null() }
+            if let why = finding.explanation { writer.key("why"); writer.string(why) }
             if isRequest {
                 writer.key("segment"); writer.integer(finding.segment)
                 writer.key("role"); writer.string(finding.role.rawValue)

@@ -140,7 +140,7 @@ extension Exchange {
         let verdict = engine.scratch.with { scratch in
             snapshot.bundle.judge(
                 segments, phase: .output, mode: snapshot.rulesMode, selection: selection, cache: engine.verdicts,
-                tenant: tenant.id, scratch: &scratch)
+                tenant: tenant.id, tokens: snapshot.ruleTokens(model), scratch: &scratch)
         }
         record.findings += verdict.findings
         record.scan.segments += segments.count

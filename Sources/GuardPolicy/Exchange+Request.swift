@@ -191,7 +191,7 @@ extension Exchange {
         var verdict = engine.scratch.with { scratch in
             snapshot.bundle.judge(
                 segments, phase: .input, mode: snapshot.rulesMode, selection: selection, cache: engine.verdicts,
-                tenant: tenant.id, scratch: &scratch)
+                tenant: tenant.id, tokens: snapshot.ruleTokens(model), scratch: &scratch)
         }
         // A mask of decoded token ids has no place in the body: it acts as a block.
         for mask in verdict.masks where mask.segment >= view.segments.count {

@@ -20,11 +20,10 @@ extension Exchange {
         options.failure = snapshot.options.failure == .closed ? .closed : .open
         options.isMonitor = snapshot.rulesMode != .enforce
         options.dropsUsage = answer.hidesUsage
-        return StreamInspector(
-            endpoint: endpoint,
-            policy: snapshot.streamPolicy(model: modelName, tenant: tenant.id, route: record.route.name)
-                .restoring(placeholders),
-            options: options)
+        var policy = snapshot.streamPolicy(model: modelName, tenant: tenant.id, route: record.route.name)
+            .restoring(placeholders)
+        policy.tokens = snapshot.ruleTokens(model)
+        return StreamInspector(endpoint: endpoint, policy: policy, options: options)
     }
 
     /// Takes the next bytes of a stream; returns what may leave now.

@@ -25,15 +25,17 @@ extension RuleBundle {
     /// - Parameters:
     ///   - cache: may answer for texts that were judged before.
     ///   - tenant: whose texts they are: what one tenant sent is not looked up for another.
+    ///   - tokens: what counts for `tokens` conditions.
     package func judge(
         _ segments: [TextSegment], phase: Phase, mode: Mode, selection: RuleSelection, cache: VerdictCache? = nil,
-        tenant: String? = nil, scratch: inout EvaluationScratch
+        tenant: String? = nil, tokens: (any TokenCounting)? = nil, scratch: inout EvaluationScratch
     ) -> InputVerdict {
         var verdict = InputVerdict()
         for (index, segment) in segments.enumerated() {
             verdict.bytes += segment.text.count
             let evaluation = evaluate(
-                segment, phase: phase, selection: selection, cache: cache, tenant: tenant, scratch: &scratch)
+                segment, phase: phase, selection: selection, cache: cache, tenant: tenant, tokens: tokens,
+                scratch: &scratch)
             if evaluation.matches.isEmpty, evaluation.failures.isEmpty { continue }
             let text = self.verdict(
                 evaluation, mode: mode, phase: phase, segment: index, role: segment.role, kind: segment.kind)

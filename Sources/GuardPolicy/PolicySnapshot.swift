@@ -4,6 +4,7 @@ import GuardDecisionLog
 package import GuardLLMSchema
 package import GuardRules
 import GuardStreaming
+package import GuardTokenizers
 
 /// What a request is judged by. Immutable, captured once per request; reload compiles a new one and swaps it, and
 /// running streams end under theirs.
@@ -13,16 +14,22 @@ package final class PolicySnapshot: Sendable {
     package let bundle: RuleBundle
     package let budgets: BudgetSet
     package let router: Router
+    /// Of `tokens` conditions, by the name in the rule: for tests, where no model is served.
+    let ruleTokenizers: [String: Tokenizer]
     let streamPlan: StreamPlan
     /// What every record says of the bundle.
     let policyRecord: DecisionRecord.Policy
     /// Ready made where no output rule asks for model, tenant or route.
     private let commonStreamPolicy: StreamPolicy?
 
-    package init(options: PolicyOptions, catalog: ModelCatalog, bundle: RuleBundle, budgets: [Budget] = []) {
+    package init(
+        options: PolicyOptions, catalog: ModelCatalog, bundle: RuleBundle, budgets: [Budget] = [],
+        ruleTokenizers: [String: Tokenizer] = [:]
+    ) {
         self.options = options
         self.catalog = catalog
         self.bundle = bundle
+        self.ruleTokenizers = ruleTokenizers
         self.budgets = BudgetSet(budgets, mode: options.mode)
         self.router = Router(api: options.request.api)
         policyRecord = .init(hash: Label(bundle.hash), version: Label(bundle.version))

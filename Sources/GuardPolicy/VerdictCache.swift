@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// An entry is the raw evaluation of all rules of a phase and role that are in force for anybody: before selection,
 /// allow-lists and modes. The key is an HMAC-SHA256, under a key that this process made at random, of text, role, kind,
-/// phase, bundle and tenant; no text is kept but the mask texts. Failed scans are never kept. Bounded by bytes; each shard
+/// phase, bundle and tenant, and of the tokenizer where rules count tokens; no text is kept but the mask texts. Failed scans are never kept. Bounded by bytes; each shard
 /// drops what was used longest ago.
 package final class VerdictCache: Sendable {
     package struct Key: Sendable, Hashable {
@@ -32,7 +32,10 @@ package final class VerdictCache: Sendable {
         shards = (0..<16).map { _ in Shard() }
     }
 
-    package func key(_ segment: TextSegment, phase: Phase, bundleHash: String, tenant: String?) -> Key {
+    /// - Parameter tokens: `TokenCounting.identity` where rules count tokens.
+    package func key(
+        _ segment: TextSegment, phase: Phase, bundleHash: String, tenant: String?, tokens: String = ""
+    ) -> Key {
         var hmac = HMAC<SHA256>(key: secret)
         // Each part after its length, so that no two lists of parts give the same bytes.
         func add(_ text: some Collection<UInt8>) {
@@ -48,6 +51,7 @@ package final class VerdictCache: Sendable {
         add(bundleHash.utf8)
         add(tenant == nil ? [0] : [1])
         add((tenant ?? "").utf8)
+        add(tokens.utf8)
         var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
         withUnsafeMutableBytes(of: &words) { out in
             hmac.finalize().withUnsafeBytes { out.copyMemory(from: $0) }
@@ -74,7 +78,9 @@ package final class VerdictCache: Sendable {
 
     /// What an entry costs with its place in table and list, rounded up.
     private static func size(_ evaluation: Evaluation) -> Int {
-        evaluation.matches.reduce(192) { $0 + MemoryLayout<RuleMatch>.stride + ($1.mask.map { $0.count + 32 } ?? 0) }
+        evaluation.matches.reduce(192) { $0 + MemoryLayout<RuleMatch>.stride + ($1.mask.map { $0.count + 32 } ?? 0)
+                + ($1.explanation.map { $0.utf8.count + 32 } ?? 0)
+        }
     }
 
     private final class Shard: Sendable {
@@ -153,23 +159,24 @@ extension RuleBundle {
     /// As `evaluate`, by the cache where that can answer: equal to it but for the time.
     func evaluate(
         _ segment: TextSegment, phase: Phase, selection: RuleSelection, cache: VerdictCache?, tenant: String?,
-        scratch: inout EvaluationScratch
+        tokens: (any TokenCounting)? = nil, scratch: inout EvaluationScratch
     ) -> Evaluation {
         let selected = selection.rules(for: segment.role)
         guard let cache, segment.text.count >= VerdictCache.textBytesMin, !selected.isEmpty else {
-            return evaluate(segment.text.span, rules: selected, scratch: &scratch)
+            return evaluate(segment.text.span, rules: selected, tokens: tokens, scratch: &scratch)
         }
-        let key = cache.key(segment, phase: phase, bundleHash: hash, tenant: tenant)
+        let key = cache.key(
+            segment, phase: phase, bundleHash: hash, tenant: tenant, tokens: countsTokens ? tokens?.identity ?? "" : "")
         let everything = unconditional(phase: phase).rules(for: segment.role)
         if let known = cache.evaluation(key) { return restricted(known, to: selected, of: everything) }
-        let evaluation = evaluate(segment.text.span, rules: everything, scratch: &scratch)
+        let evaluation = evaluate(segment.text.span, rules: everything, tokens: tokens, scratch: &scratch)
         if evaluation.failures.isEmpty {
             cache.keep(evaluation, for: key)
             return restricted(evaluation, to: selected, of: everything)
         }
         // A rule that is not selected may be the one that failed.
         return everything.count == selected.count
-            ? evaluation : evaluate(segment.text.span, rules: selected, scratch: &scratch)
+            ? evaluation : evaluate(segment.text.span, rules: selected, tokens: tokens, scratch: &scratch)
     }
 
     private func restricted(_ evaluation: Evaluation, to selected: [Int], of everything: [Int]) -> Evaluation {

@@ -129,31 +129,4 @@ extension RuleCompiler {
             rules[index].allowance = allowance
         }
     }
-
-    /// What makes a rule one for complete texts only, and what it then has to say about streams.
-    func composed(
-        _ tree: MatchTree, _ conditions: ConditionCompiler, _ map: YAMLMapping, _ stream: WholeStream?,
-        _ action: Action?,
-        _ phases: [Phase]
-    ) -> ComposedRule? {
-        let isOnOutput = phases.contains(.output)
-        if tree.isFlat, conditions.view != .decoded {
-            if let stream, let reader = map["stream"] {
-                reader.report(
-                    "'stream: \(stream)' changes nothing: the conditions of this rule are exact on streams",
-                    level: .warning)
-            }
-            return nil
-        }
-        let what = conditions.view == .decoded ? "the decoded view" : "'all' and 'not'"
-        if isOnOutput, action == .allow {
-            map.report(key: "match", "\(what) cannot allow on output: it is known at the answer's end only")
-        } else if isOnOutput, stream == nil, action == .mask || action == .block {
-            map.report(
-                key: "action",
-                "\(what) on output needs the whole answer: say 'stream: hold' (held until it ends) or 'stream: cut' "
-                    + "(judged in windows of \(WholeStream.windowBytes) bytes; not leak-free)")
-        }
-        return ComposedRule(tree: tree, detectors: conditions.detectors, stream: stream ?? .hold)
-    }
 }

@@ -49,6 +49,33 @@ struct BundleReader {
         }
     }
 
+    /// A file that a rule names, by its path in the folder.
+    func resource(_ path: String, _ directory: String) throws(BundleResources.Problem) -> RuleBundle.File {
+        let fullPath = directory.hasSuffix("/") ? directory + path : directory + "/" + path
+        var problems: [Diagnostic] = []
+        guard let content = content(fullPath, &problems) else {
+            throw BundleResources.Problem(message: problems.first?.message ?? "cannot read the file")
+        }
+        return RuleBundle.File(path: path, content: content, shownAs: fullPath)
+    }
+
+    /// Reads again, a few times, where `..data` was switched meanwhile: what was read then is half old, half new, and
+    /// what failed may only have failed because of that.
+    func whileUnchanged<Result>(
+        _ directory: String, _ read: () throws(Diagnostics) -> Result
+    ) throws(Diagnostics) -> Result {
+        for _ in 0..<4 {
+            let before = linkTarget(directory + "/..data")
+            do {
+                let result = try read()
+                if before == linkTarget(directory + "/..data") { return result }
+            } catch {
+                if before == linkTarget(directory + "/..data") { throw error }
+            }
+        }
+        return try read()
+    }
+
     private func read(
         _ directory: String, _ isWanted: (_ name: String, _ isFolder: Bool, _ path: String) -> Bool
     ) throws(Diagnostics) -> [RuleBundle.File] {

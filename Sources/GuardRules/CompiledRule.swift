@@ -31,6 +31,13 @@ package struct CompiledRule: Sendable {
     package let tests: RuleTests
     package let summary: String?
 
+    /// Its `tokens` conditions.
+    package var tokensConditions: [TokensCondition] {
+        composed?.leaves.compactMap { leaf in
+            if case .tokens(let condition) = leaf { condition } else { nil }
+        } ?? []
+    }
+
     /// All but tool definitions.
     package static let defaultRoles = Set(Role.allCases).subtracting([.toolDefinition])
 }
@@ -98,12 +105,14 @@ package struct Detector: Sendable {
         guard let validator else {
             return pattern.firstMatch(in: text, from: from, through: through, mode: mode, scratch: &scratch)
         }
-        return text.withUnsafeBufferPointer { buffer in
+        var work = ValidatorWork()
+        let outcome = text.withUnsafeBufferPointer { buffer in
             // The closure may not capture a span; the buffer lives as long as the call.
             pattern.firstMatch(in: text, from: from, through: through, mode: mode, scratch: &scratch) { captures in
-                validator.accepts(buffer, captures)
+                validator.accepts(buffer, captures, &work)
             }
         }
+        return work.isExhausted ? .failed(.matchLimit) : outcome
     }
 }
 

@@ -29,7 +29,7 @@ extension ConditionCompiler {
         let first = detectors.count
         let tree = map.required("match", in: "'near'").flatMap { add($0) }
         if let tree, !tree.isFlat {
-            map.report(key: "match", "'all' and 'not' have no place that something could stand near to")
+            map.report(key: "match", "only pcre, words, any and near have a place that something could stand near to")
         }
         let to = map.required("to", in: "'near'")
         attach(alternatives(to), within(map, "'near'"), from: first)
@@ -45,7 +45,7 @@ extension ConditionCompiler {
         }
         if let tree, !tree.isFlat {
             reader.report(
-                "'context' belongs beside pcre, words, any or near; 'all' and 'not' have no place of their own")
+                "'context' belongs beside pcre, words, any or near; other conditions have no place of their own")
             return
         }
         let near = map.required("near", in: "'context'")
@@ -65,7 +65,7 @@ extension ConditionCompiler {
     /// A list of words, or a condition of pcre, words and any.
     private func alternatives(_ reader: YAMLReader?) -> [ContextCondition.Alternative] {
         guard let reader else { return [] }
-        var compiler = ConditionCompiler(problems: problems, view: view, isOnOutput: isOnOutput)
+        var compiler = ConditionCompiler(problems: problems, view: view, isOnOutput: isOnOutput, resources: resources)
         compiler.isContext = true
         if case .sequence = reader.node.kind { compiler.addWords(reader) } else { compiler.add(reader) }
         return compiler.detectors.map { ContextCondition.Alternative(pattern: $0.pattern, validator: $0.validator) }

@@ -2,35 +2,38 @@ internal import GuardCore
 internal import GuardMatching
 internal import GuardYAML
 
-/// `match:` of a rule to detectors: leaves `pcre` and `words`, nodes `any`, `near`, `all` and `not`, nested as deep as the
-/// file may be.
+/// `match:` of a rule to detectors and conditions on the text: leaves `pcre`, `words`, `json`, `tokens` and `classify`, nodes
+/// `any`, `near`, `all` and `not`, nested as deep as the file may be.
 struct ConditionCompiler {
     let problems: YAMLProblems
     let view: TextView
     let isOnOutput: Bool
+    let resources: BundleResources
     /// The patterns are looked for around matches: they are told where they have to lie.
     var isContext = false
+    /// The condition is about a string inside a JSON text, or stands near a match: not about the whole text.
+    var isInside = false
     var detectors: [Detector] = []
+    var leaves: [TextLeaf] = []
+    /// Those of conditions inside of `json`.
+    var innerDetectors: [Detector] = []
 
-    private static let known = ["pcre", "words", "any", "all", "not", "near"]
-    private static let later = ["json", "tokens", "classify"]
-    private static let laterValidators = ["json-schema"]
-    private static let knownValidators = "luhn, iban, ssn, nhs, base58check, jwt, entropy(…)"
+    private static let known = ["pcre", "words", "json", "tokens", "classify", "any", "all", "not", "near"]
+    private static let textLeaves = ["json", "tokens", "classify"]
+    private static let knownValidators = "luhn, iban, ssn, nhs, base58check, jwt, entropy(…), json-schema(FILE)"
 
-    init(problems: YAMLProblems, view: TextView, isOnOutput: Bool) {
+    init(problems: YAMLProblems, view: TextView, isOnOutput: Bool, resources: BundleResources) {
         self.problems = problems
         self.view = view
         self.isOnOutput = isOnOutput
+        self.resources = resources
     }
 
     /// `nil` where a problem was reported.
     @discardableResult
     mutating func add(_ reader: YAMLReader) -> MatchTree? {
-        guard let map = reader.mapping(keys: Self.known + Self.later + ["validate", "context"]) else { return nil }
-        for key in Self.later where map[key] != nil {
-            map.report(key: key, "'\(key)' is not in this version; known here: \(Self.known.joined(separator: ", "))")
-        }
-        let conditions = map.entries.map(\.key).filter { Self.known.contains($0) || Self.later.contains($0) }
+        guard let map = reader.mapping(keys: Self.known + ["validate", "context"]) else { return nil }
+        let conditions = map.entries.map(\.key).filter { Self.known.contains($0) }
         guard let condition = conditions.first else {
             reader.report("names no condition; one of \(Self.known.joined(separator: ", ")) is needed")
             return nil
@@ -58,10 +61,21 @@ struct ConditionCompiler {
             if items.isEmpty { map["any"]?.report("an empty list never matches") }
             tree = .any(items.compactMap { add($0) })
         case "all", "not", "near": tree = map[condition].flatMap { addNode(condition, $0) }
+        case _ where isContext || isInside:
+            map.report(
+                key: condition, "'\(condition)' is about a whole text; it cannot stand near a match or inside of 'json'")
+        case "json": if let value = map["json"], let leaf = json(value) { tree = add(.json(leaf)) }
+        case "tokens": if let value = map["tokens"], let leaf = tokens(value) { tree = add(.tokens(leaf)) }
+        case "classify": if let value = map["classify"], let leaf = classify(value) { tree = add(.classify(leaf)) }
         default: break
         }
         if let context = map["context"] { addContext(context, of: tree, first) }
         return tree
+    }
+
+    private mutating func add(_ leaf: TextLeaf) -> MatchTree {
+        leaves.append(leaf)
+        return .text(leaves.count - 1)
     }
 
     // MARK: pcre
@@ -139,17 +153,25 @@ struct ConditionCompiler {
             }
             reader.report("write 'entropy(bits)' or 'entropy(bits, group)', with bits above 0 and up to 8")
             return nil
+        case "json-schema": return schemaValidator(text.dropFirst(name.count), reader)
         default: break
         }
-        if Self.laterValidators.contains(String(name)) {
-            reader.report("'validate: \(name)' is not in this version; known here: \(Self.knownValidators)")
-        } else {
-            let names = ["luhn", "iban", "ssn", "nhs", "base58check", "jwt", "entropy"]
-            reader.report(
-                "unknown validator '\(text)'; known here: \(Self.knownValidators)"
-                    + LikelyMeant.suffix(String(name), among: names))
-        }
+        reader.report(
+            "unknown validator '\(text)'; known here: \(Self.knownValidators)"
+                + LikelyMeant.suffix(String(name), among: Validator.names))
         return nil
+    }
+
+    /// `json-schema(FILE)`.
+    private func schemaValidator(_ arguments: Substring, _ reader: YAMLReader) -> Validator? {
+        guard arguments.first == "(", arguments.last == ")", arguments.utf8.count > 2 else {
+            reader.report("write 'json-schema(FILE)', with the path of a JSON file in the policy folder")
+            return nil
+        }
+        let path = String(arguments.dropFirst().dropLast())
+        var node = reader.node
+        node.kind = .scalar(YAMLScalar(text: path, style: .singleQuoted))
+        return schemaFile(YAMLReader(node, file: reader.file, problems)).map { .jsonSchema($0) }
     }
 
     // MARK: words
@@ -161,23 +183,40 @@ struct ConditionCompiler {
     /// Whole words or phrases: no letter, mark, digit or `_` stands before or behind, and white space in a phrase
     /// stands for one to eight characters of white space. Always caseless.
     mutating func addWords(_ reader: YAMLReader) {
+        if case .mapping = reader.node.kind { return addWordList(reader) }
         guard let items = reader.items() else { return }
         if items.isEmpty { reader.report("an empty list never matches") }
+        addWords(
+            items.compactMap { item in
+                item.nonEmptyString().map { word in
+                    Word(text: word) { offset, message in
+                        if let offset { item.report(atScalar: offset, message) } else { item.report(message) }
+                    }
+                }
+            }, reader)
+    }
+
+    /// A word and how to report a problem in it, at a scalar or as a whole.
+    struct Word {
+        var text: String
+        var report: (_ offset: Int?, _ message: String) -> Void
+    }
+
+    mutating func addWords(_ words: [Word], _ reader: YAMLReader) {
         var alternatives: [(source: String, length: Int)] = []
-        for item in items {
-            guard let word = item.nonEmptyString() else { continue }
-            guard word.utf8.count <= Self.wordBytesMax else {
-                item.report("a word has at most \(Self.wordBytesMax) bytes")
+        for word in words {
+            guard word.text.utf8.count <= Self.wordBytesMax else {
+                word.report(nil, "a word has at most \(Self.wordBytesMax) bytes")
                 continue
             }
             do {
-                guard let source = try alternative(word) else {
-                    item.report("holds no character that can be matched")
+                guard let source = try alternative(word.text) else {
+                    word.report(nil, "holds no character that can be matched")
                     continue
                 }
-                alternatives.append((source, word.unicodeScalars.count))
+                alternatives.append((source, word.text.unicodeScalars.count))
             } catch {
-                item.report(atScalar: error.offset, error.message)
+                word.report(error.offset, error.message)
             }
         }
         // Longest first: of two words that begin alike, the longer one is the match.

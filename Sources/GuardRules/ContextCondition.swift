@@ -79,14 +79,16 @@ package struct ContextCondition: Sendable {
         _ alternative: Alternative, _ text: Span<UInt8>, from start: Int, _ match: ByteRange, _ end: Int,
         _ mode: MatchMode, _ scratch: inout MatchScratch
     ) -> MatchOutcome {
-        text.withUnsafeBufferPointer { buffer in
+        var work = ValidatorWork()
+        let outcome = text.withUnsafeBufferPointer { buffer in
             alternative.pattern.firstMatch(in: text, from: start, mode: mode, scratch: &scratch) { captures in
                 let range = captures.range
                 let isBefore = range.upperBound <= match.lowerBound
                 let isBehind = range.lowerBound >= match.upperBound && range.upperBound <= end
-                return (isBefore || isBehind) && alternative.validator?.accepts(buffer, captures) ?? true
+                return (isBefore || isBehind) && alternative.validator?.accepts(buffer, captures, &work) ?? true
             }
         }
+        return work.isExhausted ? .failed(.matchLimit) : outcome
     }
 
     /// The offset `characters` characters behind `from`, and whether the text has so many.

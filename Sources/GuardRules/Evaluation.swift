@@ -9,11 +9,19 @@ package struct RuleMatch: Sendable, Hashable {
     package var range: ByteRange
     /// What replaces it, if the rule masks.
     package var mask: [UInt8]?
+    /// A classifier's score, 0...1.
+    package var score: Double?
+    /// Why, content-free: what the rule's author needs beside the span (`required at /items/0`).
+    package var explanation: String?
 
-    package init(rule: Int, range: ByteRange, mask: [UInt8]?) {
+    package init(
+        rule: Int, range: ByteRange, mask: [UInt8]?, score: Double? = nil, explanation: String? = nil
+    ) {
         self.rule = rule
         self.range = range
         self.mask = mask
+        self.score = score
+        self.explanation = explanation
     }
 }
 
@@ -23,6 +31,10 @@ package struct ScanFailure: Sendable, Hashable {
         case matchLimit = "match_limit"
         case heapLimit = "heap_limit"
         case tooManyMatches = "too_many_matches"
+        /// A JSON text or schema that needs more steps than a rule may take.
+        case stepLimit = "step_limit"
+        /// A `tokens` condition where neither the served model nor the rule names a tokenizer.
+        case noTokenizer = "no_tokenizer"
         case `internal`
 
         package init(_ failure: MatchFailure) {
@@ -79,12 +91,16 @@ extension RuleBundle {
     /// - Parameters:
     ///   - text: valid UTF-8.
     ///   - selected: indices in `rules`, ascending.
-    package func evaluate(_ text: Span<UInt8>, rules selected: [Int], scratch: inout EvaluationScratch) -> Evaluation {
+    ///   - tokens: what counts for `tokens` conditions; without it they fail.
+    package func evaluate(
+        _ text: Span<UInt8>, rules selected: [Int], tokens: (any TokenCounting)? = nil,
+        scratch: inout EvaluationScratch
+    ) -> Evaluation {
         var evaluation = Evaluation()
         if selected.isEmpty || text.isEmpty { return evaluation }
         let views = prefilter.views(of: selected)
         scratch.spent.removeAll(keepingCapacity: true)
-        if views.raw { evaluate(text, nil, prefilter.raw, selected, &scratch, &evaluation) }
+        if views.raw { evaluate(text, text, nil, prefilter.raw, selected, &scratch, &evaluation) }
         if views.folded {
             // Moved out, so that the scratch stays free to be passed on while a span of the view is alive.
             var folded = FoldedView()
@@ -92,10 +108,10 @@ extension RuleBundle {
             folded.removeAll()
             folded.append(text)
             folded.finish()
-            evaluate(folded.text.span, folded, prefilter.folded, selected, &scratch, &evaluation)
+            evaluate(folded.text.span, text, folded, prefilter.folded, selected, &scratch, &evaluation)
             swap(&folded, &scratch.folded)
         }
-        if hasComposed { evaluateComposed(text, rules: selected, scratch: &scratch, &evaluation) }
+        if hasComposed { evaluateComposed(text, rules: selected, tokens: tokens, scratch: &scratch, &evaluation) }
         if evaluation.matches.count > 1 { Self.sort(&evaluation.matches) }
         if !scratch.spent.isEmpty { timeAccount.add(scratch.spent) }
         return evaluation
@@ -104,7 +120,7 @@ extension RuleBundle {
     /// Runs the detectors of one view that may match, in the order of their rules, so that what is found and what fails
     /// is the same in the same order with prefilter and without.
     private func evaluate(
-        _ text: Span<UInt8>, _ view: FoldedView?, _ plan: PrefilterPlan.View, _ selected: [Int],
+        _ text: Span<UInt8>, _ raw: Span<UInt8>, _ view: FoldedView?, _ plan: PrefilterPlan.View, _ selected: [Int],
         _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
         scratch.wanted.removeAll(keepingCapacity: true)
@@ -132,7 +148,7 @@ extension RuleBundle {
                 }
             }
             if before == 0 { before = RuleTimeAccount.now() }
-            collect(plan.detectors[detector], text, view, isKnown, &scratch, &evaluation)
+            collect(plan.detectors[detector], text, raw, view, isKnown, &scratch, &evaluation)
             let after = RuleTimeAccount.now()
             scratch.spent.append((rule, after &- before))
             before = after
@@ -141,7 +157,7 @@ extension RuleBundle {
 
     /// All matches of one detector, from left to right without overlap. `isKnown`: they begin in `scratch.windows`.
     private func collect(
-        _ place: PrefilterPlan.Place, _ text: Span<UInt8>, _ view: FoldedView?, _ isKnown: Bool,
+        _ place: PrefilterPlan.Place, _ text: Span<UInt8>, _ raw: Span<UInt8>, _ view: FoldedView?, _ isKnown: Bool,
         _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
         let detector = rules[place.rule].detectors[place.detector]
@@ -175,7 +191,9 @@ extension RuleBundle {
                     if evaluation.failures.last != failure { evaluation.failures.append(failure) }
                     return
                 }
-                let mask = rules[place.rule].mask?.render(text, range: range) { scratch.match.capture($0) }
+                let mask = rules[place.rule].mask?.render(
+                    text, range: range, raw: raw, rawRange: { view?.rawRange(of: $0) ?? $0 },
+                    group: { scratch.match.capture($0) })
                 evaluation.matches.append(
                     RuleMatch(rule: place.rule, range: view?.rawRange(of: range) ?? range, mask: mask))
                 // A match is never empty, so this moves on.

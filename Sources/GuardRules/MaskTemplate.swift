@@ -4,14 +4,15 @@ package import GuardCore
 ///
 /// | field | is |
 /// |---|---|
-/// | `{last4}`, `{lastN}` | the last N (1 to 8) ASCII letters and digits of the match, in its order |
+/// | `{last4}`, `{lastN}` | the last N (1 to 8) characters that the rule reads as ASCII letters and digits |
 /// | `{first4}`, `{firstN}` | the first N likewise |
 /// | `{0}` to `{99}` | a capture group of the pattern; nothing where it took no part |
 /// | `{name}` | a named group |
 /// | `{length}` | the match's length in Unicode scalars |
 /// | `{{`, `}}` | a brace |
 ///
-/// Fields read the rule's view: of a folded rule they give folded text. A template never gives more than 4096 bytes.
+/// Fields give the raw text: a folded rule that finds `ＢＯＢ` by `(bob)` writes `ＢＯＢ` for `{1}`. Of a decoded rule they give
+/// the decoded text, folded as the rule read it, never the encoded span. A template never gives more than 4096 bytes.
 package struct MaskTemplate: Sendable, Hashable {
     package enum Part: Sendable, Hashable {
         case text([UInt8])
@@ -127,37 +128,45 @@ package struct MaskTemplate: Sendable, Hashable {
         }
     }
 
-    /// The replacement of a match. `text` is the view's text, `range` the match in it, `group` gives the range of a
-    /// capture group in `text`.
-    package func render(_ text: Span<UInt8>, range: ByteRange, group: (Int) -> ByteRange?) -> [UInt8] {
+    /// The replacement of a match.
+    ///
+    /// - Parameters:
+    ///   - text: the view's text, `range` the match in it.
+    ///   - raw: the text that fields are written from, and `rawRange` what a range of `text` stands for in it.
+    ///   - group: the range of a capture group in `text`.
+    package func render(
+        _ text: Span<UInt8>, range: ByteRange, raw: Span<UInt8>, rawRange: (ByteRange) -> ByteRange,
+        group: (Int) -> ByteRange?
+    ) -> [UInt8] {
         if case .text(let only)? = parts.first, parts.count == 1 { return only }
         var out: [UInt8] = []
+        func write(_ range: ByteRange) {
+            for index in range.clamped(to: 0..<raw.count) { out.append(raw[index]) }
+        }
         for part in parts {
             switch part {
             case .text(let literal): out.append(contentsOf: literal)
             case .last(let count):
-                var start = range.upperBound
-                var left = count
-                var kept: [UInt8] = []
-                while start > range.lowerBound, left > 0 {
-                    start -= 1
-                    guard Self.isAlphanumeric(text[start]) else { continue }
-                    kept.append(text[start])
-                    left -= 1
+                // What folding made two letters of (`ﬁ`) is one character, written once.
+                var kept: [ByteRange] = []
+                for index in range.reversed() where kept.count < count && Self.isAlphanumeric(text[index]) {
+                    let character = rawRange(index..<(index + 1))
+                    if kept.last != character { kept.append(character) }
                 }
-                out.append(contentsOf: kept.reversed())
+                for character in kept.reversed() { write(character) }
             case .first(let count):
-                var left = count
-                for index in range where left > 0 && Self.isAlphanumeric(text[index]) {
-                    out.append(text[index])
-                    left -= 1
+                var kept: [ByteRange] = []
+                for index in range where kept.count < count && Self.isAlphanumeric(text[index]) {
+                    let character = rawRange(index..<(index + 1))
+                    if kept.last != character { kept.append(character) }
                 }
+                for character in kept { write(character) }
             case .group(let number):
-                guard let range = number == 0 ? range : group(number) else { continue }
-                for index in range { out.append(text[index]) }
+                guard let range = number == 0 ? range : group(number), !range.isEmpty else { continue }
+                write(rawRange(range))
             case .length:
                 var count = 0
-                for index in range where text[index] & 0xC0 != 0x80 { count += 1 }
+                for index in rawRange(range).clamped(to: 0..<raw.count) where raw[index] & 0xC0 != 0x80 { count += 1 }
                 out.append(contentsOf: Array(String(count).utf8))
             case .named: continue
             }
@@ -168,6 +177,11 @@ package struct MaskTemplate: Sendable, Hashable {
             out.removeSubrange(end...)
         }
         return out
+    }
+
+    /// As above, of a raw text.
+    package func render(_ text: Span<UInt8>, range: ByteRange, group: (Int) -> ByteRange?) -> [UInt8] {
+        render(text, range: range, raw: text, rawRange: { $0 }, group: group)
     }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26 }

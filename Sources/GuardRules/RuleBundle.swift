@@ -11,7 +11,7 @@ package final class RuleBundle: Sendable {
     package var version: String { String(hash.prefix(12)) }
     /// What was odd but no error.
     package let warnings: [Diagnostic]
-    /// Paths of the rule files, relative to the bundle's folder, sorted.
+    /// Paths of the rule files and of the files that they name, relative to the bundle's folder, sorted.
     package let files: [String]
 
     let inputSelection: RuleSelection
@@ -20,6 +20,8 @@ package final class RuleBundle: Sendable {
     package let hasConditions: Bool
     let hasComposed: Bool
     let hasAllowances: Bool
+    /// What rules find may depend on the served model's tokenizer.
+    package let countsTokens: Bool
     let prefilter: PrefilterPlan
     /// What the rules cost; for the metrics.
     package let timeAccount: RuleTimeAccount
@@ -44,20 +46,35 @@ package final class RuleBundle: Sendable {
 
     /// Compiles rule files held in memory.
     ///
+    /// - Parameter resources: files that rules may name: word lists, schemas, models.
     /// - Throws: every problem of every file in one run.
-    package convenience init(files: [File]) throws(Diagnostics) {
-        let sorted = files.sorted { Array($0.path.utf8).lexicographicallyPrecedes(Array($1.path.utf8)) }
-        let compiler = RuleCompiler()
-        for file in sorted { compiler.add(file) }
-        let (rules, warnings) = try compiler.finish()
-        self.init(rules: rules, files: sorted, warnings: warnings)
+    package convenience init(files: [File], resources: [File] = []) throws(Diagnostics) {
+        try self.init(files: files, resources: BundleResources(resources))
     }
 
-    /// Loads a folder: every `*.yaml` and `*.yml` below it but dot names and `tests/`. `BundleReader` says how links
+    private convenience init(files: [File], resources: BundleResources) throws(Diagnostics) {
+        let compiler = RuleCompiler(resources: resources)
+        for file in Self.sorted(files) { compiler.add(file) }
+        let (rules, warnings) = try compiler.finish()
+        self.init(rules: rules, files: Self.sorted(files + resources.loaded), warnings: warnings)
+    }
+
+    private static func sorted(_ files: [File]) -> [File] {
+        files.sorted { Array($0.path.utf8).lexicographicallyPrecedes(Array($1.path.utf8)) }
+    }
+
+    /// Loads a folder: every `*.yaml` and `*.yml` below it but dot names and `tests/`, and the files that these name.
+    /// `BundleReader` says how links
     /// and sizes are treated.
     package static func load(directory: String, limits: BundleLimits = BundleLimits()) throws(Diagnostics) -> RuleBundle
     {
-        try RuleBundle(files: try BundleReader(limits: limits).ruleFiles(directory))
+        let reader = BundleReader(limits: limits)
+        return try reader.whileUnchanged(directory) { () throws(Diagnostics) -> RuleBundle in
+            let resources = BundleResources { path throws(BundleResources.Problem) in
+                try reader.resource(path, directory)
+            }
+            return try RuleBundle(files: try reader.ruleFiles(directory), resources: resources)
+        }
     }
 
     private init(rules: [CompiledRule], files: [File], warnings: [Diagnostic]) {
@@ -70,6 +87,7 @@ package final class RuleBundle: Sendable {
         hasConditions = rules.contains { !$0.when.isAlways || $0.allowance?.expires != nil }
         hasComposed = rules.contains { $0.composed != nil }
         hasAllowances = rules.contains { $0.allowance != nil }
+        countsTokens = rules.contains { !$0.tokensConditions.isEmpty }
         prefilter = PrefilterPlan(rules)
         timeAccount = RuleTimeAccount(rules: rules.count)
     }

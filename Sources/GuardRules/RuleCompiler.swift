@@ -6,10 +6,13 @@ internal import GuardYAML
 final class RuleCompiler {
     let problems = YAMLProblems()
     var rules: [CompiledRule] = []
+    private let resources: BundleResources
     private var detectorCount = 0
 
     /// All detectors of a bundle: PCRE2 code and JIT code are memory that no limit of the file size bounds.
     private static let detectorsMax = 20_000
+
+    init(resources: BundleResources) { self.resources = resources }
 
     func add(_ file: RuleBundle.File) {
         let document: YAMLDocument
@@ -86,12 +89,13 @@ final class RuleCompiler {
         if action == .mask, map["mask"] == nil { mask = .standard }
         let tests = map["tests"].map(self.tests) ?? RuleTests()
 
-        var conditions = ConditionCompiler(problems: problems, view: view, isOnOutput: phases.contains(.output))
+        var conditions = ConditionCompiler(
+            problems: problems, view: view, isOnOutput: phases.contains(.output), resources: resources)
         let tree = map.required("match", in: "a rule").flatMap { conditions.add($0) }
         if let template = mask, let reader = map["mask"], !isMapping(reader) {
-            mask = resolve(template, conditions.detectors, reader)
+            mask = resolve(template, conditions.detectors + conditions.innerDetectors, reader)
         }
-        detectorCount += conditions.detectors.count
+        detectorCount += conditions.detectors.count + conditions.innerDetectors.count
         let composed = tree.flatMap { self.composed($0, conditions, map, stream, action, phases) }
 
         guard problems.list.count(where: { $0.level == .error }) == errorsBefore, let id, let action else { return }

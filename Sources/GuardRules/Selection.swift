@@ -96,7 +96,8 @@ extension RuleBundle {
             verdict.findings.append(
                 Finding(
                     rule: rule.id, severity: rule.severity, action: action, wouldAction: rule.action, phase: phase,
-                    segment: segment, role: role, kind: kind, range: match.range, view: rule.view))
+                    segment: segment, role: role, kind: kind, range: match.range, view: rule.view, score: match.score,
+                    explanation: match.explanation))
             if action == .mask { masks.append(match) }
             if action == .block, !verdict.blockingRules.contains(match.rule) {
                 verdict.blockingRules.append(match.rule)

@@ -20,8 +20,14 @@ package enum Validator: Sendable, Hashable {
     /// Shannon entropy in bits per byte of a capture group (0: the match) is at least this.
     case entropy(bits: Double, group: Int)
 
-    /// `text` is the view's text; the verdict depends on the candidate's bytes only.
-    package func accepts(_ text: UnsafeBufferPointer<UInt8>, _ captures: Captures) -> Bool {
+    /// The match is one JSON value that satisfies the schema.
+    case jsonSchema(JSONSchema)
+
+    /// `text` is the view's text; the verdict depends on the candidate's bytes only. It means nothing where `work` is
+    /// exhausted: the search has failed then.
+    package func accepts(
+        _ text: UnsafeBufferPointer<UInt8>, _ captures: Captures, _ work: inout ValidatorWork
+    ) -> Bool {
         switch self {
         case .luhn: return Self.luhn(UnsafeBufferPointer(rebasing: text[captures.range]))
         case .iban: return Self.iban(UnsafeBufferPointer(rebasing: text[captures.range]))
@@ -32,6 +38,8 @@ package enum Validator: Sendable, Hashable {
         case .entropy(let bits, let group):
             guard let range = captures[group] else { return false }
             return Self.entropy(UnsafeBufferPointer(rebasing: text[range])) >= bits
+        case .jsonSchema(let schema):
+            return schema.accepts(UnsafeBufferPointer(rebasing: text[captures.range]), &work)
         }
     }
 
@@ -46,9 +54,12 @@ package enum Validator: Sendable, Hashable {
             case .base58check: Self.base58check(text)
             case .jwt: Self.jwt(text)
             case .entropy(let bits, _): Self.entropy(text) >= bits
+            case .jsonSchema(let schema): schema.accepts(text)
             }
         }
     }
+
+    static let names = ["luhn", "iban", "ssn", "nhs", "base58check", "jwt", "entropy", "json-schema"]
 
     private static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
 

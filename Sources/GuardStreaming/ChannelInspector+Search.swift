@@ -121,8 +121,13 @@ extension ChannelInspector {
         // A closure cannot capture the borrowed scratch.
         let captures = scratch.captures
         let capture = { (index: Int) in captures.indices.contains(index) ? captures[index] : nil }
-        if entry.isFolded { return mask(text.folded.span.extracting(0..<viewEnd), range, capture) }
-        return mask(text.raw.span.extracting(0..<viewEnd), range, capture)
+        let raw = text.raw.span.extracting(0..<(text.end - text.rawBase))
+        guard entry.isFolded else { return mask(raw.extracting(0..<viewEnd), range, capture, raw) { $0 } }
+        let (text, foldedBase, rawBase) = (text, text.foldedBase, text.rawBase)
+        return mask(text.folded.span.extracting(0..<viewEnd), range, capture, raw) { range in
+            let raw = text.rawRange(ofFolded: (range.lowerBound + foldedBase)..<(range.upperBound + foldedBase))
+            return (raw.lowerBound - rawBase)..<(raw.upperBound - rawBase)
+        }
     }
 
     /// The next match that counts. One that its contexts or allowances have not decided about is `partial`.
@@ -175,10 +180,14 @@ extension ChannelInspector {
         guard let validate = entry.validate else {
             return entry.pattern.firstMatch(in: subject, from: from, mode: mode, scratch: &scratch)
         }
-        return subject.withUnsafeBufferPointer { buffer in
+        var work = ValidatorWork()
+        let outcome = subject.withUnsafeBufferPointer { buffer in
             // The closure may not capture a span; the buffer lives as long as the call.
-            entry.pattern.firstMatch(in: subject, from: from, mode: mode, scratch: &scratch) { validate(buffer, $0) }
+            entry.pattern.firstMatch(in: subject, from: from, mode: mode, scratch: &scratch) {
+                validate(buffer, $0, &work)
+            }
         }
+        return work.isExhausted ? .failed(.matchLimit) : outcome
     }
 
     /// Length of the shortest prefix, longer than `front` and at most `end`, at which one of `entries` has a match. The

@@ -4,7 +4,8 @@ package import GuardRules
 
 /// A rule that judges complete texts, as a stream runs it.
 package struct WholeRule: Sendable {
-    package typealias Judge = @Sendable (Span<UInt8>, inout MatchScratch) -> ComposedRule.Result
+    package typealias Judge =
+        @Sendable (Span<UInt8>, (any TokenCounting)?, inout MatchScratch) -> ComposedRule.Result
 
     /// `hold`: judged when the channel ends. `cut`: judged in windows. What only reports holds nothing either way.
     package var stream: WholeStream
@@ -152,14 +153,16 @@ extension ChannelInspector {
                 continue
             }
             let text = Array(wholes.span(from: start, to: holding.raw))
-            let result = whole.judge(text.span, &scratch)
+            let result = whole.judge(text.span, tokens, &scratch)
             for reason in Set(result.failures).sorted(by: { $0.rawValue < $1.rawValue }) {
                 update.failures.append(StreamFailure(reason: .whole(reason), rule: streamRule.rule, offset: start))
             }
             for match in result.matches {
                 let range = (match.range.lowerBound + start)..<(match.range.upperBound + start)
                 guard !isAllowed(range, streamRule.rule), wholes.note(range, at: index) else { continue }
-                update.findings.append(StreamMatch(rule: streamRule.rule, range: range))
+                update.findings.append(
+                    StreamMatch(
+                        rule: streamRule.rule, range: range, score: match.score, explanation: match.explanation))
                 switch streamRule.effect {
                 case .mask: insert(PendingMask(range: range, rule: streamRule.rule, text: match.mask ?? []))
                 case .block: blocked.append(BlockMatch(entry: -1, rule: streamRule.rule, range: range))

@@ -1,5 +1,6 @@
 package import GuardCore
 package import GuardMatching
+package import GuardRules
 
 /// Judges one channel of a streamed answer while its text arrives (DESIGN section 4 "Streams").
 ///
@@ -26,6 +27,8 @@ package struct ChannelInspector: Sendable {
 
     package let plan: StreamPlan
     let selection: StreamPlan.Selection
+    /// For `tokens` conditions.
+    let tokens: (any TokenCounting)?
     var text: ChannelText
 
     /// By entry: where its next search begins, an absolute offset in its view. Valid where `open` has its bit.
@@ -67,9 +70,10 @@ package struct ChannelInspector: Sendable {
         var text: [UInt8]
     }
 
-    package init(plan: StreamPlan, selection: StreamPlan.Selection) {
+    package init(plan: StreamPlan, selection: StreamPlan.Selection, tokens: (any TokenCounting)? = nil) {
         self.plan = plan
         self.selection = selection
+        self.tokens = tokens
         text = ChannelText(folds: plan.hasFolded)
         next = [Int](repeating: 0, count: plan.entries.count)
         open = [UInt64](repeating: 0, count: plan.words)
@@ -81,7 +85,9 @@ package struct ChannelInspector: Sendable {
         reporting = Front()
     }
 
-    package init(plan: StreamPlan) { self.init(plan: plan, selection: plan.all) }
+    package init(plan: StreamPlan, tokens: (any TokenCounting)? = nil) {
+        self.init(plan: plan, selection: plan.all, tokens: tokens)
+    }
 
     /// Bytes that arrived and may not leave.
     package var heldBytes: Int { text.rawEnd - releasableEnd }

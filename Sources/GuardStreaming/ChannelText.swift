@@ -109,7 +109,9 @@ struct ChannelText {
     /// Drops text that lies further than the given numbers of characters before the given offsets, once that is at
     /// least half of what is kept: amortised, each byte is moved a constant number of times.
     mutating func discard(rawBefore: Int, lookbehind: Int, foldedBefore: Int, foldedLookbehind: Int) {
-        let rawIndex = min(max(rawBefore - rawBase, 0), raw.count)
+        // What a mask of a folded rule writes is raw text, of groups in what its pattern looked behind at, too.
+        let needed = folds ? min(rawBefore, sources.first?.start ?? end) : rawBefore
+        let rawIndex = min(max(needed - rawBase, 0), raw.count)
         if rawIndex >= 512, rawIndex > raw.count / 2 {
             let keep = UTF8Scan.offset(in: raw.span, before: rawIndex, characters: lookbehind)
             raw.removeFirst(keep)

@@ -7,10 +7,16 @@ package struct StreamMatch: Sendable, Hashable {
     /// The rule's index in its bundle.
     package var rule: Int
     package var range: ByteRange
+    /// A classifier's score.
+    package var score: Double?
+    /// Content-free.
+    package var explanation: String?
 
-    package init(rule: Int, range: ByteRange) {
+    package init(rule: Int, range: ByteRange, score: Double? = nil, explanation: String? = nil) {
         self.rule = rule
         self.range = range
+        self.score = score
+        self.explanation = explanation
     }
 }
 

@@ -228,7 +228,7 @@ package struct StreamInspector {
         guard !event.unread.isEmpty, let selection = policy.selection(.extension) else { return [] }
         var edits: [JSONEdit] = []
         for text in event.unread {
-            var inspector = ChannelInspector(plan: policy.plan, selection: selection)
+            var inspector = ChannelInspector(plan: policy.plan, selection: selection, tokens: policy.tokens)
             statistics.textBytes &+= text.text.count
             var track = ChannelTrack(
                 id: ChannelID(choice: 0, kind: .special), role: .extension, index: tracks.count, inspector: nil)
@@ -256,7 +256,7 @@ package struct StreamInspector {
         let role = StreamPolicy.role(id.kind)
         var track = ChannelTrack(
             id: id, role: role, index: tracks.count,
-            inspector: policy.selection(role).map { ChannelInspector(plan: policy.plan, selection: $0) })
+            inspector: policy.selection(role).map { ChannelInspector(plan: policy.plan, selection: $0, tokens: policy.tokens) })
         if decoder.endpoint.shape == .tgi, id.kind == .content { track.delivered = [] }
         trackIndex[id] = tracks.count
         tracks.append(track)
@@ -310,7 +310,8 @@ package struct StreamInspector {
                 }
             let finding = Finding(
                 rule: rule.id, severity: rule.severity, action: action, wouldAction: rule.action, phase: .output,
-                segment: segment, role: role, kind: kind, range: match.range, view: rule.view)
+                segment: segment, role: role, kind: kind, range: match.range, view: rule.view, score: match.score,
+                explanation: match.explanation)
             // Several detectors of a rule may find the same.
             if !findings.suffix(16).contains(finding) { findings.append(finding) }
         }

@@ -19,7 +19,8 @@ package struct StreamRule: Sendable {
         /// All must accept a match for it to count; what they wait for is held.
         package var contexts: [ContextCondition] = []
 
-        package typealias Validate = @Sendable (UnsafeBufferPointer<UInt8>, Captures) -> Bool
+        package typealias Validate =
+            @Sendable (UnsafeBufferPointer<UInt8>, Captures, inout ValidatorWork) -> Bool
 
         package init(pattern: Pattern, validate: Validate? = nil) {
             self.pattern = pattern
@@ -35,15 +36,16 @@ package struct StreamRule: Sendable {
     /// Matched against the folded view; otherwise the raw text.
     package var isFolded: Bool
     package var detectors: [Detector]
-    /// The text that stands in for a match: from the view's text, the match's range in it and the pattern's groups.
-    /// Only for `mask`.
+    /// The text that stands in for a match: from the view's text, the match's range in it, the pattern's groups, the raw
+    /// text, and what a range of the view stands for in that. Only for `mask`.
     package var maskText: MaskText?
     /// Of `effect: .allow`: rules by their index in the bundle.
     package var suppresses: [Int] = []
     /// Set where the rule judges complete texts only; it has no detectors then.
     package var whole: WholeRule?
 
-    package typealias MaskText = @Sendable (Span<UInt8>, ByteRange, (Int) -> ByteRange?) -> [UInt8]
+    package typealias MaskText =
+        @Sendable (Span<UInt8>, ByteRange, (Int) -> ByteRange?, Span<UInt8>, (ByteRange) -> ByteRange) -> [UInt8]
 
     package init(
         rule: Int, effect: Effect, onHoldOverflow: Overflow = .block, isFolded: Bool = false, detectors: [Detector],

@@ -28,7 +28,9 @@ extension StreamPlan {
                 }
             var mask: StreamRule.MaskText?
             if effect == .mask, let template = rule.mask {
-                mask = { text, range, capture in template.render(text, range: range) { capture($0) } }
+                mask = { text, range, capture, raw, rawRange in
+                    template.render(text, range: range, raw: raw, rawRange: rawRange, group: capture)
+                }
             }
             var streamRule =
                 StreamRule(
@@ -37,7 +39,7 @@ extension StreamPlan {
                     detectors: rule.detectors.map { detector in
                         var validate: StreamRule.Detector.Validate?
                         if let validator = detector.validator {
-                            validate = { text, captures in validator.accepts(text, captures) }
+                            validate = { text, captures, work in validator.accepts(text, captures, &work) }
                         }
                         var result = StreamRule.Detector(pattern: detector.pattern, validate: validate)
                         result.contexts = detector.contexts
@@ -46,8 +48,8 @@ extension StreamPlan {
             streamRule.suppresses = rule.allowance?.suppresses ?? []
             if let composed = rule.composed {
                 let template = effect == .mask ? rule.mask : nil
-                streamRule.whole = WholeRule(stream: composed.stream) { text, scratch in
-                    composed.evaluate(text, view: rule.view, mask: template, scratch: &scratch)
+                streamRule.whole = WholeRule(stream: composed.stream) { text, tokens, scratch in
+                    composed.evaluate(text, view: rule.view, mask: template, tokens: tokens, scratch: &scratch)
                 }
             }
             rules.append(streamRule)
@@ -60,6 +62,8 @@ extension StreamPlan {
 package struct StreamPolicy: Sendable {
     package private(set) var plan: StreamPlan
     package let bundle: RuleBundle
+    /// For `tokens` conditions: the served model's.
+    package var tokens: (any TokenCounting)?
     private var byRole: [Role: StreamPlan.Selection]
 
     /// - Parameters:
@@ -84,10 +88,12 @@ package struct StreamPolicy: Sendable {
         var rules = plan.rules
         for isEscaped in [false, true] {
             let detectors = table.matchers.map { matcher in
-                StreamRule.Detector(pattern: matcher.pattern, validate: matcher.isGiven)
+                StreamRule.Detector(pattern: matcher.pattern) { text, captures, _ in
+                    matcher.isGiven(text, captures)
+                }
             }
             rules.append(
-                StreamRule(rule: bundle.rules.count, effect: .mask, detectors: detectors) { text, range, _ in
+                StreamRule(rule: bundle.rules.count, effect: .mask, detectors: detectors) { text, range, _, _, _ in
                     var placeholder: [UInt8] = []
                     for index in range { placeholder.append(text[index]) }
                     let original = table[placeholder[...]] ?? []

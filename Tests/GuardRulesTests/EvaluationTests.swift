@@ -40,6 +40,24 @@ import Testing
         #expect(Self.masked(bundle, "x 4111-1111-1111-1111").0 == "x [CARD:1111]")
     }
 
+    @Test(arguments: [
+        ("'{1}'", "(bob) \\w+", "ＢＯＢ Smith.", "ＢＯＢ."), ("'{0}'", "strasse", "die Straße", "die Straße"),
+        ("'{last4}'", "card \\d+", "CARD ４１１１2222", "2222"), ("'{last6}'", "card \\d+", "Card ４１１１2", "d４１１１2"),
+        ("'{first3}'", "\\w+", "ﬁX Y", "ﬁX Y"), ("'{n}'", "(?<n>x+)", "a X\u{200B}x", "a X\u{200B}x"), ("'{length}'", "\\w+", "Straße", "6"),
+        ("'{1}-{2}'", "(a)?(b)", "B", "-B"), ("'{last2}'", "[a-z]+", "ABC", "BC"),
+    ]) func masksOfFoldedRulesWriteRawText(_ mask: String, _ pattern: String, _ text: String, _ wanted: String) throws {
+        for match in ["{pcre: '\(pattern)'}", "{all: [{pcre: '\(pattern)'}]}"] {
+            let bundle = try Self.bundle("- {id: r, on: input, action: mask, mask: \(mask), match: \(match)}")
+            let masked = Self.masked(bundle, text)
+            let edits = masked.1.edits.map { String(decoding: $0.replacement, as: UTF8.self) }
+            #expect(masked.0 == wanted || edits == [wanted], "\(masked.0) \(edits)")
+        }
+        // Of what was decoded the decoded text, never the encoded span.
+        let decoded = try Self.bundle(
+            "- {id: r, on: input, action: mask, mask: '<{1} {last2}>', view: decoded, match: {pcre: 'the (secret) word'}}")
+        #expect(Self.masked(decoded, "x dGhlIHNlY3JldCB3b3Jk y").0 == "x <secret rd> y")
+    }
+
     @Test func foldedIsTheDefaultAndRaw() throws {
         let folded = try Self.bundle("- {id: r, on: input, action: flag, match: {pcre: 'SECRET word'}}")
         for text in [

@@ -6,7 +6,9 @@ import GuardRules
 import GuardStreaming
 import Testing
 
-private func isLuhn(_ text: UnsafeBufferPointer<UInt8>, _ captures: Captures) -> Bool {
+private func isLuhn(
+    _ text: UnsafeBufferPointer<UInt8>, _ captures: Captures, _ work: inout ValidatorWork
+) -> Bool {
     var sum = 0
     var count = 0
     for byte in text[captures.range].reversed() where byte >= 0x30 && byte <= 0x39 {
@@ -33,10 +35,12 @@ func rule(
 }
 
 private func maskText(_ index: Int) -> StreamRule.MaskText {
-    { _, _, _ in Array("[\(index)]".utf8) }
+    { _, _, _, _, _ in Array("[\(index)]".utf8) }
 }
 
-private func sumIsNoMultipleOfThree(_ text: UnsafeBufferPointer<UInt8>, _ captures: Captures) -> Bool {
+private func sumIsNoMultipleOfThree(
+    _ text: UnsafeBufferPointer<UInt8>, _ captures: Captures, _ work: inout ValidatorWork
+) -> Bool {
     var sum = 0
     for byte in text[captures.range] { sum += Int(byte) }
     return sum % 3 != 0
@@ -143,11 +147,14 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
 
 @Suite struct ChannelInspectorTests {
     /// Every split into two pieces, byte by byte, and seeded random pieces: the same as the oracle at every prefix.
-    static func compare(_ rules: [StreamRule], _ text: [UInt8], _ name: String, seeds: Range<UInt64>) {
-        let oracle = StreamOracle(rules: rules, text: text)
+    static func compare(
+        _ rules: [StreamRule], _ text: [UInt8], _ name: String, seeds: Range<UInt64>,
+        tokens: (any TokenCounting)? = nil
+    ) {
+        let oracle = StreamOracle(rules: rules, text: text, tokens: tokens)
         let plan = StreamPlan(rules: rules)
         func run(_ pieces: [ArraySlice<UInt8>], _ how: String) {
-            let result = inspect(plan, pieces) { fed, update in
+            let result = inspect(plan, pieces, tokens: tokens) { fed, update in
                 var whole = fed
                 while whole < text.count, text[whole] & 0xC0 == 0x80 { whole -= 1 }
                 guard let state = oracle.states[whole], state.blocking.isEmpty else { return }

@@ -26,8 +26,8 @@ import Testing
 
     static func rules() throws -> [StreamRule] {
         var rules: [StreamRule] = []
-        let never: StreamRule.Detector.Validate = { _, _ in false }
-        let mask: StreamRule.MaskText = { _, _, _ in Array("[x]".utf8) }
+        let never: StreamRule.Detector.Validate = { _, _, _ in false }
+        let mask: StreamRule.MaskText = { _, _, _, _, _ in Array("[x]".utf8) }
         for (index, source) in patterns.enumerated() {
             let pattern = try Pattern(source, validated: index == 0)
             let detector = StreamRule.Detector(pattern: pattern, validate: index == 0 ? never : nil)

@@ -30,18 +30,18 @@ struct StreamOracle {
     private(set) var states: [Int: State] = [:]
     private(set) var result = Result()
 
-    init(rules: [StreamRule], text: [UInt8]) {
+    init(rules: [StreamRule], text: [UInt8], tokens: (any TokenCounting)? = nil) {
         self.rules = rules
         self.text = text
         for end in 0...text.count where end == text.count || text[end] & 0xC0 != 0x80 {
-            let state = Self.state(rules, Array(text[..<end]), .partialHard)
+            let state = Self.state(rules, Array(text[..<end]), .partialHard, tokens)
             states[end] = state
             if !state.blocking.isEmpty {
                 result = Self.result(state, text, provenAt: end)
                 return
             }
         }
-        let state = Self.state(rules, text, .complete)
+        let state = Self.state(rules, text, .complete, tokens)
         result = Self.result(state, text, provenAt: state.blocking.isEmpty ? nil : text.count)
     }
 
@@ -62,7 +62,9 @@ struct StreamOracle {
         return out + text[at..<end]
     }
 
-    static func state(_ rules: [StreamRule], _ text: [UInt8], _ mode: MatchMode) -> State {
+    static func state(
+        _ rules: [StreamRule], _ text: [UInt8], _ mode: MatchMode, _ tokens: (any TokenCounting)? = nil
+    ) -> State {
         var state = State()
         var scratch = MatchScratch()
         let folded = FoldedView(raw: text)
@@ -80,8 +82,10 @@ struct StreamOracle {
                 if mode == .partialHard {
                     if holds { end = 0 }
                 } else {
-                    for match in whole.judge(text.span, &scratch).matches {
-                        state.findings.insert(StreamMatch(rule: rule.rule, range: match.range))
+                    for match in whole.judge(text.span, tokens, &scratch).matches {
+                        state.findings.insert(
+                            StreamMatch(
+                                rule: rule.rule, range: match.range, score: match.score, explanation: match.explanation))
                         if rule.effect == .mask { masks.append((match.range, rule.rule, match.mask ?? [])) }
                         if rule.effect == .block {
                             blocking.insert(rule.rule)
@@ -95,9 +99,10 @@ struct StreamOracle {
             for detector in rule.detectors {
                 var from = 0
                 search: while from <= view.count {
+                    var work = ValidatorWork()
                     let outcome = view.withUnsafeBufferPointer { buffer in
                         detector.pattern.firstMatch(in: view.span, from: from, mode: mode, scratch: &scratch) {
-                            detector.validate?(buffer, $0) ?? true
+                            detector.validate?(buffer, $0, &work) ?? true
                         }
                     }
                     switch outcome {
@@ -137,7 +142,7 @@ struct StreamOracle {
                             // The groups again.
                             _ = view.withUnsafeBufferPointer { buffer in
                                 detector.pattern.firstMatch(in: view.span, from: from, mode: mode, scratch: &scratch) {
-                                    detector.validate?(buffer, $0) ?? true
+                                    detector.validate?(buffer, $0, &work) ?? true
                                 }
                             }
                         }
@@ -147,8 +152,10 @@ struct StreamOracle {
                         switch rule.effect {
                         case .report, .allow: break
                         case .mask:
-                            let text = rule.maskText?(view.span, range) { scratch.capture($0) } ?? []
-                            masks.append((raw, rule.rule, text))
+                            let mask = rule.maskText?(view.span, range, { scratch.capture($0) }, text.span) {
+                                rule.isFolded ? folded.rawRange(of: $0) : $0
+                            }
+                            masks.append((raw, rule.rule, mask ?? []))
                         case .block:
                             blocking.insert(rule.rule)
                             end = min(end, raw.lowerBound)
@@ -207,10 +214,10 @@ private func verdict(
 
 /// Feeds `pieces` to an inspector and tells what came of it; `check` sees the inspector's state after every piece.
 func inspect(
-    _ plan: StreamPlan, _ pieces: [ArraySlice<UInt8>], check: (Int, ChannelUpdate) -> Void = { _, _ in }
+    _ plan: StreamPlan, _ pieces: [ArraySlice<UInt8>], tokens: (any TokenCounting)? = nil, check: (Int, ChannelUpdate) -> Void = { _, _ in }
 ) -> StreamOracle.Result {
     var scratch = MatchScratch()
-    var inspector = ChannelInspector(plan: plan)
+    var inspector = ChannelInspector(plan: plan, tokens: tokens)
     var result = StreamOracle.Result()
     var released = 0
     func take(_ update: ChannelUpdate) {

@@ -5,6 +5,7 @@ import GuardJSON
 import GuardLLMSchema
 import GuardPolicy
 import GuardRules
+import GuardTokenizers
 import Synchronization
 
 /// Puts one request and its answer through the engine as the proxy does, without a socket.
@@ -25,11 +26,13 @@ struct ExchangeRunner {
     static func name(of seed: UInt64) -> String { seed == 0 ? "cut after every byte" : "random cuts \(seed)" }
 
     let bundle: RuleBundle
+    /// Of `tokens` conditions, by the name in the rule.
+    var tokenizers: [String: Tokenizer] = [:]
 
     /// - Parameter cut: how a stream is cut, by seed; nil: not at all.
     func run(_ test: RuleCase, cut: UInt64?) async throws(Failure) -> Outcome {
         guard let api = API(rawValue: test.api) else { throw Failure(message: "unknown api") }
-        let run = Run(bundle: bundle, api: api, model: test.model, tenant: test.tenant)
+        let run = Run(bundle: bundle, tokenizers: tokenizers, api: api, model: test.model, tenant: test.tenant)
         switch test.subject {
         case .text: throw Failure(message: "a text is no exchange")
         case .request(let body): return try await run.request(body, path: test.path)
@@ -44,7 +47,7 @@ struct ExchangeRunner {
     ///   - text: what a model says in one choice of a chat; UTF-8.
     ///   - cut: nil: as a whole answer. Else as a stream whose events and writes are cut by this seed.
     func answer(text: [UInt8], cut: UInt64?) async throws(Failure) -> Outcome {
-        let run = Run(bundle: bundle, api: .openai, model: nil, tenant: nil)
+        let run = Run(bundle: bundle, tokenizers: tokenizers, api: .openai, model: nil, tenant: nil)
         let path = "/v1/chat/completions"
         guard let cut else {
             var writer = JSONWriter()
@@ -125,7 +128,7 @@ private struct Run {
     private let tenant: String?
     private let options: PolicyOptions
 
-    init(bundle: RuleBundle, api: API, model: String?, tenant: String?) {
+    init(bundle: RuleBundle, tokenizers: [String: Tokenizer], api: API, model: String?, tenant: String?) {
         var options = PolicyOptions()
         options.request.api = api
         self.options = options
@@ -134,7 +137,8 @@ private struct Run {
         let catalog = ModelCatalog(
             entries: [ModelEntry(match: Glob("*"))], unknown: .estimate, defaultModel: self.model)
         engine = Engine(
-            snapshot: PolicySnapshot(options: options, catalog: catalog, bundle: bundle),
+            snapshot: PolicySnapshot(
+                options: options, catalog: catalog, bundle: bundle, ruleTokenizers: tokenizers),
             tenants: TenantResolver(sources: [TenantSource(.header("x-tenant"), as: .plain, trusted: true)]),
             observer: observer)
     }

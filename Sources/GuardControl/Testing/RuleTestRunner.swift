@@ -1,6 +1,7 @@
 import GuardCore
 import GuardPolicy
 import GuardRules
+import GuardTokenizers
 
 /// Runs a bundle's inline tests and case files through the code that guardd runs: rules as the proxy evaluates them,
 /// cases as exchanges of the engine.
@@ -12,9 +13,16 @@ struct RuleTestRunner {
     /// Random cuts of each text on the output side, beside the cut after every byte; 0: streams are not cut.
     var chunkings = 0
 
+    /// Of `tokens` conditions, by the name in the rule.
+    let tokenizers: [String: Tokenizer]
+
     private let pool = ScratchPool()
 
-    init(bundle: RuleBundle, cases: [RuleCase], filter: String? = nil, chunkings: Int = 0) {
+    init(
+        bundle: RuleBundle, cases: [RuleCase], filter: String? = nil, chunkings: Int = 0,
+        tokenizers: [String: Tokenizer] = [:]
+    ) {
+        self.tokenizers = tokenizers
         self.bundle = bundle
         self.cases = cases
         self.filter = filter
@@ -77,8 +85,11 @@ struct RuleTestRunner {
 
     /// A rule that is off or in monitor mode is tested all the same.
     private func failure(of rule: CompiledRule, on text: [UInt8], wanted: Bool) -> String? {
-        let evaluation = pool.with { bundle.evaluate(text.span, rules: [rule.index], scratch: &$0) }
-        if let failure = evaluation.failures.first { return "could not be judged: \(failure.reason.rawValue)" }
+        let evaluation = pool.with {
+            bundle.evaluate(
+                text.span, rules: [rule.index], tokens: RuleTokens(nil, named: tokenizers), scratch: &$0)
+        }
+        if let failure = evaluation.failures.first { return Self.problem(failure.reason) }
         if wanted, evaluation.matches.isEmpty { return "no match" }
         if !wanted, let match = evaluation.matches.first {
             return "a match at \(match.range.lowerBound)..<\(match.range.upperBound)"
@@ -90,7 +101,7 @@ struct RuleTestRunner {
     /// the same delivered text. A blocked stream must have delivered the same prefix however it was cut.
     private func failure(ofStreaming text: [UInt8]) async -> String? {
         guard String(validating: text, as: UTF8.self) != nil else { return nil }
-        let runner = ExchangeRunner(bundle: bundle)
+        let runner = runner
         do throws(ExchangeRunner.Failure) {
             let whole = try await runner.answer(text: text, cut: nil)
             var blockedText: [UInt8]?
@@ -122,20 +133,21 @@ struct RuleTestRunner {
                 let segment = TextSegment(role: role, kind: role.rawValue, text: text, pieces: [], pointer: "/text")
                 let selection = bundle.select(phase: test.phase, model: test.model, tenant: test.tenant, route: nil)
                 let verdict = pool.with {
-                    bundle.judge([segment], phase: test.phase, mode: .enforce, selection: selection, scratch: &$0)
+                    bundle.judge([segment], phase: test.phase, mode: .enforce, selection: selection,
+                        tokens: RuleTokens(nil, named: tokenizers), scratch: &$0)
                 }
                 if let failure = verdict.failures.first {
-                    return "\(failure.rule) could not be judged: \(failure.reason.rawValue)"
+                    return "\(failure.rule) \(Self.problem(failure.reason))"
                 }
                 outcome = ExchangeRunner.Outcome(
                     action: verdict.action, rules: Set(verdict.findings.map(\.rule)),
                     text: RuleBundle.apply(verdict.masks.map(\.edit), to: text))
             case .request, .response:
-                outcome = try await ExchangeRunner(bundle: bundle).run(test, cut: nil)
+                outcome = try await runner.run(test, cut: nil)
             case .stream:
-                outcome = try await ExchangeRunner(bundle: bundle).run(test, cut: nil)
+                outcome = try await runner.run(test, cut: nil)
                 for seed in 0...UInt64(chunkings) where chunkings > 0 {
-                    let again = try await ExchangeRunner(bundle: bundle).run(test, cut: seed)
+                    let again = try await runner.run(test, cut: seed)
                     if again.action != outcome.action || again.text != outcome.text {
                         return "\(ExchangeRunner.name(of: seed)): another outcome than uncut"
                     }
@@ -145,6 +157,13 @@ struct RuleTestRunner {
         } catch {
             return error.message
         }
+    }
+
+    private var runner: ExchangeRunner { ExchangeRunner(bundle: bundle, tokenizers: tokenizers) }
+
+    private static func problem(_ reason: ScanFailure.Reason) -> String {
+        "could not be judged: \(reason.rawValue)"
+            + (reason == .noTokenizer ? "; name a tokenizer for tests: 'tokens: {tokenizer: FILE, ...}'" : "")
     }
 
     private static func difference(_ outcome: ExchangeRunner.Outcome, _ expect: RuleCase.Expectation) -> String? {

@@ -34,7 +34,9 @@ package struct TestCommand: AsyncParsableCommand {
         let bundle = try RuleBundle.load(directory: directory)
         let cases = try RuleCase.load(directory: directory)
         for warning in bundle.warnings { Console.error("\(warning)") }
-        let runner = RuleTestRunner(bundle: bundle, cases: cases, filter: filter, chunkings: chunkings)
+        let runner = RuleTestRunner(
+            bundle: bundle, cases: cases, filter: filter, chunkings: chunkings,
+            tokenizers: try RuleTokenizers.load(bundle, directory: directory))
         let report = await runner.run()
         for line in format.lines(report, showsCoverage: coverage) { Console.line(line) }
         if report.results.isEmpty {
