@@ -1,4 +1,5 @@
 package import GuardCore
+import GuardJSON
 import GuardMatching
 package import GuardRules
 import Synchronization
@@ -42,13 +43,21 @@ extension RuleBundle {
             verdict.action = max(verdict.action, text.action)
             verdict.wouldAction = max(verdict.wouldAction, text.wouldAction)
             verdict.findings += text.findings
-            verdict.masks += text.edits.map { edit in
-                guard let template = edit.textRule.flatMap({ rules[$0].placeholder }) else { return (index, edit) }
+            var edits = text.edits.map { edit in
+                guard let template = edit.textRule.flatMap({ rules[$0].placeholder }) else { return edit }
                 var edit = edit
                 edit.replacement = verdict.placeholders.placeholder(
                     for: Array(segment.text[edit.range]), template, in: segments)
-                return (index, edit)
+                return edit
             }
+            if segment.role == .toolCall, !edits.isEmpty, !Self.keepJSON(&edits, segment.text) {
+                verdict.action = max(verdict.action, .block)
+                verdict.wouldAction = max(verdict.wouldAction, .block)
+                for rule in edits.flatMap(\.rules).map({ rules[$0].id }) where !verdict.blocking.contains(rule) {
+                    verdict.blocking.append(rule)
+                }
+            }
+            verdict.masks += edits.map { (index, $0) }
             verdict.failures += text.failures.map { (index, rules[$0.rule].id, $0.reason) }
             for finding in text.findings {
                 if finding.action == .block, !verdict.blocking.contains(finding.rule) {
@@ -60,6 +69,15 @@ extension RuleBundle {
             }
         }
         return verdict
+    }
+
+    /// The text of a tool call is JSON as a rule: what was JSON is so afterwards, with the masks as they are or escaped
+    /// once more. False: neither, so the edits may not be made.
+    private static func keepJSON(_ edits: inout [TextEdit], _ text: [UInt8]) -> Bool {
+        func isJSON(_ text: [UInt8]) -> Bool { (try? JSONDocument(text)) != nil }
+        guard isJSON(text), !isJSON(apply(edits, to: text)) else { return true }
+        for index in edits.indices { edits[index].replacement = JSONEscape.escaped(edits[index].replacement) }
+        return isJSON(apply(edits, to: text))
     }
 }
 
