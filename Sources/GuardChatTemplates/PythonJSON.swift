@@ -1,3 +1,8 @@
+extension Value {
+    /// `json.dumps(value, ensure_ascii=False)`, UTF-8.
+    package func pythonJSON() throws(TemplateError) -> [UInt8] { try PythonJSON().dump(self) }
+}
+
 /// `json.dumps` as the filter `tojson` of transformers calls it.
 struct PythonJSON {
     var ensureASCII = false

@@ -22,48 +22,30 @@ extension ModelEntry {
     /// - Throws: what the served template raises, for the server would answer with the same error.
     package func count(_ view: RequestView) throws(TemplateError) -> PromptCount {
         var why = view.estimatedWhy
-        guard let tokenizer else {
+        guard let tokenizer, let builder = promptBuilder else {
             return PromptCount(perPrompt: Self.estimate(view), why: why + ["no_tokenizer"])
         }
         if let reason = tokenizer.estimatedWhy { why.append(reason) }
         switch view.prompt {
         case .tokenIDs(let lists): return PromptCount(perPrompt: lists.map(\.count), why: why)
         case .texts(let indices):
-            // mistral-common never reads control strings from text; Ollama puts a completion into its own template.
-            let specials: SpecialTokens = counting == .mistralCommon ? .asText : .parse
-            if counting == .ollama { why += counting.chatWhy }
-            let counts = indices.map { index in
-                view.segments.indices.contains(index)
-                    ? tokenizer.count(
-                        view.segments[index].text, specials: specials, addSpecialTokens: view.promptAddsSpecialTokens)
-                    : 0
+            var counts: [Int] = []
+            for index in indices {
+                guard view.segments.indices.contains(index) else {
+                    counts.append(0)
+                    continue
+                }
+                let input = builder.text(
+                    view.segments[index].text, addsSpecialTokens: view.promptAddsSpecialTokens)
+                counts.append(tokenizer.count(input))
+                for reason in input.why where !why.contains(reason) { why.append(reason) }
             }
             return PromptCount(perPrompt: counts, why: why)
         case .chat(let chat):
-            if counting == .mistralCommon, let count = MistralPrompt.count(chat, tokenizer) {
-                return PromptCount(perPrompt: [count], why: why)
-            }
-            guard templates.standard != nil || templates.toolUse != nil else {
+            guard let input = try builder.chat(chat) else {
                 return PromptCount(perPrompt: Self.estimate(view), why: why + ["no_chat_template"])
             }
-            var prompt = try PromptRenderer(counting: counting, templates: templates).render(chat)
-            why += counting.chatWhy
-            var addsSpecialTokens = chat.addSpecialTokens ?? false
-            switch counting {
-            case .mistralCommon: why.append("mistral_common_template")
-            case .llamacpp:
-                if chat.tools != nil { why.append("llamacpp_tools") }
-                // The vocabulary's start token is added, and the template's own taken away where both would be.
-                addsSpecialTokens = true
-                if tokenizer.addsStartToken, let bos = tokenizer.bosToken, prompt.starts(with: bos.utf8) {
-                    prompt.removeFirst(bos.utf8.count)
-                }
-            case .tgi:
-                if Array(chat.messages.elements).last?["role"]?.string == "assistant" { why.append("tgi_prefill") }
-            case .hf, .transformers5, .ollama: break
-            }
-            let count = tokenizer.count(prompt, specials: .parseControl, addSpecialTokens: addsSpecialTokens)
-            return PromptCount(perPrompt: [count], why: why)
+            return PromptCount(perPrompt: [tokenizer.count(input)], why: why + input.why)
         }
     }
 

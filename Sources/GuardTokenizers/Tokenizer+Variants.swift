@@ -15,7 +15,8 @@ extension Tokenizer {
 
     /// The same vocabulary with the pipeline that transformers 5 runs: it makes `LlamaTokenizer`'s files anew, so that `▁`
     /// is put before the first text only, not before each text between added tokens.
-    package func asTransformers5() -> Tokenizer {
+    package func asTransformers5(_ model: TransformersModel = TransformersModel()) -> Tokenizer {
+        if model.keepsPipeline { return self }
         guard format == .tokenizerJSON, stages.normalizer.steps.count == 2, case .whole = stages.preTokenizer,
             case .prepend([0x20]) = stages.normalizer.steps[0], case .metaspaceToSpace = stages.normalizer.steps[1]
         else { return self }

@@ -36,7 +36,8 @@ import Testing
         #"[{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": ""}, {"type": "text", "text": "b"}]}]"#
 
     @Test(arguments: [
-        (ModelEntry.Counting.hf, "<|bos|><user>a\nb</><assistant>"), (.transformers5, "<|bos|><user>a\nb</><assistant>"),
+        (ModelEntry.Counting.hf, "<|bos|><user>a\nb</><assistant>"), (.hf5, "<|bos|><user>a\nb</><assistant>"),
+        (.transformers5, "<|bos|><user>a  b</><assistant>"),
         (.tgi, "<|bos|><user>ab</><assistant>"), (.llamacpp, "<|bos|><user>a\n\nb</><assistant>"),
     ])
     func contentPartsAreJoinedAsTheServerDoes(_ counting: ModelEntry.Counting, _ expected: String) throws {
