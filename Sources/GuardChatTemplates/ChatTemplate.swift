@@ -24,7 +24,8 @@ package final class ChatTemplate: Sendable {
     /// Whose Jinja runs the template.
     package enum Dialect: Sendable {
         case python
-        /// llama.cpp's own: `trim` and `strip` take away ASCII white space only. Source: `common/jinja/string.cpp`.
+        /// llama.cpp's own: `trim` and `strip` take away ASCII white space only, `tojson` prints numbers with six digits.
+        /// Source: `common/jinja/string.cpp`, `value.cpp`.
         case llama
 
         /// What `trim` takes away where it is not told; `nil`: Unicode white space, as `str.strip`.

@@ -143,6 +143,7 @@ enum Filters {
 
     private static func json(_ render: Render, _ value: Value, _ arguments: CallArguments) throws(TemplateError) -> Value {
         var dumper = PythonJSON()
+        dumper.shortensNumbers = render.dialect == .llama
         if let flag = arguments.get(0, "ensure_ascii") { dumper.ensureASCII = try render.truth(flag) }
         switch arguments.get(1, "indent") {
         case nil, .some(.none): break

@@ -19,7 +19,6 @@ package struct ModelEntry: Sendable {
         /// The server makes new message objects of what it read, with declared fields first.
         var rebuildsMessages: Bool { self == .hf || self == .hf5 || self == .mistralCommon }
         var detectsContentFormat: Bool { rebuildsMessages }
-        var isTransformers5: Bool { self == .hf5 || self == .transformers5 }
         /// Why no prompt of a conversation is exact.
         var chatWhy: [String] { self == .ollama ? ["ollama_template"] : [] }
     }

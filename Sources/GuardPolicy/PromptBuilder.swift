@@ -69,7 +69,12 @@ extension ModelEntry {
     package mutating func serve(
         _ tokenizer: Tokenizer, _ templates: ModelTemplates, _ model: TransformersModel = TransformersModel()
     ) {
-        self.tokenizer = counting.isTransformers5 ? tokenizer.asTransformers5(model) : tokenizer
+        self.tokenizer =
+            switch counting {
+            case .hf5, .transformers5: tokenizer.asTransformers5(model)
+            case .llamacpp: tokenizer.asLlama()
+            case .hf, .mistralCommon, .tgi, .ollama: tokenizer
+            }
         self.templates = templates
     }
 
