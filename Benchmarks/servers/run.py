@@ -94,7 +94,8 @@ def compare(server, counting, arguments):
     try:
         chat = Tally("chat")
         made = Generator(arguments.seed, **knows)
-        for _ in range(arguments.count):
+        # Conversations that are refused are not compared, so more are made; a server that refuses all ends it.
+        while chat.compared < arguments.count and chat.refused + chat.failed <= arguments.count:
             messages, tools = made.conversation()
             body = {"model": server.served, "messages": messages, "max_tokens": 1, **({"tools": tools} if tools else {})}
             record, answer = exchange(front, "/v1/chat/completions", body)

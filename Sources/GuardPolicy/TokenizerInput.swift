@@ -38,9 +38,35 @@ package struct TokenizerInput: Sendable {
             }
         }
     }
+
+    var bytesCount: Int {
+        parts.reduce(0) { sum, part in
+            switch part {
+            case .text(let bytes), .token(_, let bytes): sum + bytes.count
+            }
+        }
+    }
 }
 
 extension Tokenizer {
+    /// As `count`, up to where it is sure that there are more than `limit`.
+    func count(_ input: TokenizerInput, limit: Int) -> Tokenizer.LimitedCount {
+        var sum = 0
+        for part in input.parts {
+            switch part {
+            case .token: sum += 1
+            case .text(let text):
+                let count = count(
+                    text, specials: input.specials, addSpecialTokens: input.addsSpecialTokens, limit: limit - sum)
+                switch count {
+                case .exact(let more): sum += more
+                case .over(let least): return .over(atLeast: sum + least)
+                }
+            }
+        }
+        return .exact(sum)
+    }
+
     package func count(_ input: TokenizerInput) -> Int {
         input.parts.reduce(0) { sum, part in
             switch part {
