@@ -1,5 +1,6 @@
 internal import Crypto
 package import GuardCore
+internal import GuardYAML
 
 /// A set of rule files, checked and compiled as one: the policy. Immutable; a reload makes a new one.
 package final class RuleBundle: Sendable {
@@ -14,6 +15,8 @@ package final class RuleBundle: Sendable {
     /// Paths of the rule files and of the files that they name, relative to the bundle's folder, sorted.
     package let files: [String]
 
+    /// The files that rules name, for compiling a rule of them anew.
+    private let resources: [File]
     let inputSelection: RuleSelection
     let outputSelection: RuleSelection
     /// What is selected depends on the request or on the time.
@@ -56,7 +59,8 @@ package final class RuleBundle: Sendable {
         let compiler = RuleCompiler(resources: resources)
         for file in Self.sorted(files) { compiler.add(file) }
         let (rules, warnings) = try compiler.finish()
-        self.init(rules: rules, files: Self.sorted(files + resources.loaded), warnings: warnings)
+        let named = resources.loaded
+        self.init(rules: rules, files: Self.sorted(files + named), resources: named, warnings: warnings)
     }
 
     private static func sorted(_ files: [File]) -> [File] {
@@ -77,8 +81,9 @@ package final class RuleBundle: Sendable {
         }
     }
 
-    private init(rules: [CompiledRule], files: [File], warnings: [Diagnostic]) {
+    private init(rules: [CompiledRule], files: [File], resources: [File] = [], warnings: [Diagnostic]) {
         self.rules = rules
+        self.resources = resources
         self.warnings = warnings
         self.files = files.map(\.path)
         hash = Self.hash(files)
@@ -90,6 +95,30 @@ package final class RuleBundle: Sendable {
         countsTokens = rules.contains { !$0.tokensConditions.isEmpty }
         prefilter = PrefilterPlan(rules)
         timeAccount = RuleTimeAccount(rules: rules.count)
+    }
+
+    /// A rule compiled from another node, for the place of `rule`; nil where that does not load.
+    func recompiled(_ rule: CompiledRule, from node: YAMLNode) -> CompiledRule? {
+        let compiler = RuleCompiler(resources: BundleResources(resources))
+        compiler.add(YAMLReader(node, file: rule.place.file, compiler.problems))
+        guard var changed = compiler.rules.first, !compiler.problems.hasErrors else { return nil }
+        changed.index = rule.index
+        changed.allowance = rule.allowance
+        return changed
+    }
+
+    /// The bundle with another rule in the place of the one with its index.
+    func replacing(_ rule: CompiledRule) -> RuleBundle {
+        var rules = rules
+        rules[rule.index] = rule
+        return RuleBundle(rules: rules, files: [], resources: resources, warnings: [])
+    }
+
+    /// A bundle of this rule only.
+    static func alone(_ rule: CompiledRule) -> RuleBundle {
+        var rule = rule
+        rule.index = 0
+        return RuleBundle(rules: [rule], files: [], warnings: [])
     }
 
     package func rule(_ id: RuleID) -> CompiledRule? {

@@ -16,7 +16,7 @@ struct RuleTestRunner {
     /// Of `tokens` conditions, by the name in the rule.
     let tokenizers: [String: Tokenizer]
 
-    private let pool = ScratchPool()
+    let pool = ScratchPool()
 
     init(
         bundle: RuleBundle, cases: [RuleCase], filter: String? = nil, chunkings: Int = 0,
@@ -87,7 +87,7 @@ struct RuleTestRunner {
     private func failure(of rule: CompiledRule, on text: [UInt8], wanted: Bool) -> String? {
         let evaluation = pool.with {
             bundle.evaluate(
-                text.span, rules: [rule.index], tokens: RuleTokens(nil, named: tokenizers), scratch: &$0)
+                text.span, rules: [rule.index], tokens: tokens, scratch: &$0)
         }
         if let failure = evaluation.failures.first { return Self.problem(failure.reason) }
         if wanted, evaluation.matches.isEmpty { return "no match" }
@@ -125,7 +125,7 @@ struct RuleTestRunner {
 
     // MARK: - cases
 
-    private func failure(of test: RuleCase) async -> String? {
+    func failure(of test: RuleCase) async -> String? {
         do throws(ExchangeRunner.Failure) {
             let outcome: ExchangeRunner.Outcome
             switch test.subject {
@@ -134,7 +134,7 @@ struct RuleTestRunner {
                 let selection = bundle.select(phase: test.phase, model: test.model, tenant: test.tenant, route: nil)
                 let verdict = pool.with {
                     bundle.judge([segment], phase: test.phase, mode: .enforce, selection: selection,
-                        tokens: RuleTokens(nil, named: tokenizers), scratch: &$0)
+                        tokens: tokens, scratch: &$0)
                 }
                 if let failure = verdict.failures.first {
                     return "\(failure.rule) \(Self.problem(failure.reason))"
@@ -158,6 +158,9 @@ struct RuleTestRunner {
             return error.message
         }
     }
+
+    /// Counts for `tokens` conditions: no model is served here.
+    var tokens: RuleTokens { RuleTokens(nil, named: tokenizers) }
 
     private var runner: ExchangeRunner { ExchangeRunner(bundle: bundle, tokenizers: tokenizers) }
 
