@@ -67,10 +67,13 @@ package struct ComposedRule: Sendable {
     /// Judges a complete text, valid UTF-8.
     package func evaluate(
         _ raw: Span<UInt8>, view: TextView, mask: MaskTemplate?, matchesMax: Int = 100_000,
-        scratch: inout MatchScratch
+        readings: [DecodedView.Reading]? = nil, scratch: inout MatchScratch
     ) -> Result {
         var result = Result()
         guard !raw.isEmpty else { return result }
+        // One allowance for all patterns and readings.
+        scratch.beginText(bytes: raw.count * max(1, detectors.count) * (view == .decoded ? DecodedView.readingsMax : 1))
+        defer { scratch.endText() }
         switch view {
         case .raw:
             result.matches = matches(in: raw, mask, matchesMax, &result.failures, &scratch)
@@ -81,7 +84,7 @@ package struct ComposedRule: Sendable {
             }
         case .decoded:
             var seen: Set<Match> = []
-            for reading in DecodedView.readings(of: raw) {
+            for reading in readings ?? DecodedView.readings(of: raw) {
                 for match in matches(in: reading.text.span, mask, matchesMax, &result.failures, &scratch) {
                     let match = Match(range: reading.rawRange(of: match.range), mask: match.mask)
                     if !match.range.isEmpty, seen.insert(match).inserted { result.matches.append(match) }
@@ -156,12 +159,16 @@ extension RuleBundle {
     func evaluateComposed(
         _ text: Span<UInt8>, rules selected: [Int], scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
-        for index in selected {
-            guard let composed = rules[index].composed else { continue }
+        let readings = prefilter.views(of: selected).contains(.decoded) ? DecodedView.readings(of: text) : nil
+        if scratch.usesPrefilter { prefilter.composed.look(text, readings, &scratch) }
+        for index in prefilter.composed.rules where !scratch.usesPrefilter || scratch.mayHold[index] {
+            guard prefilter.contains(selected, index), let composed = rules[index].composed else { continue }
+            let before = RuleTimeAccount.now()
+            defer { scratch.spent.append((index, RuleTimeAccount.now() &- before)) }
             let result = composed.evaluate(
                 text, view: rules[index].view, mask: rules[index].mask,
                 matchesMax: scratch.matchesMax - min(scratch.matchesMax, evaluation.matches.count),
-                scratch: &scratch.match)
+                readings: readings, scratch: &scratch.match)
             for match in result.matches {
                 evaluation.matches.append(RuleMatch(rule: index, range: match.range, mask: match.mask))
             }
