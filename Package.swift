@@ -185,6 +185,12 @@ if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardRules")
             name: "rules-benchmark", dependencies: ["GuardCore", "GuardMatching", "GuardRules"],
             path: "Benchmarks/rules/Sources", swiftSettings: settings))
 }
+if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardStreaming") {
+    targets.append(
+        .executableTarget(
+            name: "streams-benchmark", dependencies: ["GuardCore", "GuardMatching", "GuardRules", "GuardStreaming"],
+            path: "Benchmarks/rules/Streams", swiftSettings: settings))
+}
 targets.append(
     .target(name: "GuardTesting", dependencies: ["GuardCore"], path: "Tests/GuardTesting", swiftSettings: settings))
 

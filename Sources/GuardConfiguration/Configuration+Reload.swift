@@ -14,6 +14,7 @@ extension Configuration {
         compare("upstream.firstByteTimeout") { $0.upstream.firstByteTimeout }
         compare("upstream.streamIdleTimeout") { $0.upstream.streamIdleTimeout }
         compare("upstream.idleTimeout") { $0.upstream.idleTimeout }
+        compare("policy.verdictCacheBytes") { $0.policy.verdictCacheBytes }
         compare("limits.bodyBytes") { $0.limits.bodyBytes }
         compare("limits.responseBytes") { $0.limits.responseBytes }
         compare("limits.headerBytes") { $0.limits.headerBytes }

@@ -147,6 +147,8 @@ package struct Configuration: Sendable, Hashable {
         package var blockStatus = 400
         /// How a blocked stream ends.
         package var onBlock = OnBlock.error
+        /// Memory for what rules found in texts that were judged before; 0: every text is judged anew.
+        package var verdictCacheBytes = 16_777_216
 
         package init() {}
     }

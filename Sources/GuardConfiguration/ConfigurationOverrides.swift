@@ -17,6 +17,7 @@ struct ConfigurationOverrides {
         "tenants.hashKeyFile", "tenants.known.file",
         "store.kind", "store.onOutage", "store.ledgersMax",
         "policy.path", "policy.mode", "policy.failure", "policy.blockStatus", "policy.onBlock",
+        "policy.verdictCacheBytes",
         "unknownFields",
         "limits.bodyBytes", "limits.responseBytes", "limits.headerBytes", "limits.jsonDepth", "limits.bodyTimeout",
         "limits.holdBytes", "limits.bufferedBytes",

@@ -212,7 +212,7 @@ struct ConfigurationReader {
     }
 
     private mutating func readPolicy(_ reader: YAMLReader?) {
-        let keys = ["path", "mode", "failure", "blockStatus", "onBlock"]
+        let keys = ["path", "mode", "failure", "blockStatus", "onBlock", "verdictCacheBytes"]
         guard let map = reader?.mapping(keys: keys) else { return }
         if let value = present(map["path"]), let path = path(value) {
             configuration.policy.path = path
@@ -222,6 +222,7 @@ struct ConfigurationReader {
         set(&configuration.policy.failure, present(map["failure"])?.choice(of: Configuration.Policy.Failure.self))
         set(&configuration.policy.blockStatus, present(map["blockStatus"])?.int(in: 400...499))
         set(&configuration.policy.onBlock, present(map["onBlock"])?.choice(of: Configuration.Policy.OnBlock.self))
+        set(&configuration.policy.verdictCacheBytes, present(map["verdictCacheBytes"])?.byteSize(in: 0...1 << 40))
     }
 
     // MARK: limits and time

@@ -54,6 +54,7 @@ extension Configuration {
         policy["failure"] = .string(self.policy.failure.rawValue)
         policy["blockStatus"] = .int(self.policy.blockStatus)
         policy["onBlock"] = .string(self.policy.onBlock.rawValue)
+        policy["verdictCacheBytes"] = .int(self.policy.verdictCacheBytes)
         top["policy"] = .map(policy)
         top["unknownFields"] = .string(unknownFields.rawValue)
         var limits = EffectiveMap()

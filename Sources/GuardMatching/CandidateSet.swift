@@ -1,6 +1,6 @@
 package import GuardCore
 
-/// Which patterns of a `LiteralAutomaton` may match in the text that was scanned last, and where such matches begin.
+/// Which patterns of a `LiteralFilter` may match in the text that was scanned last, and where such matches begin.
 /// Scratch memory: one per thread, reused.
 package struct CandidateSet: ~Copyable {
     struct Window {
@@ -18,8 +18,10 @@ package struct CandidateSet: ~Copyable {
     private var windows: [Window] = []
     /// Last window of each pattern, or -1.
     private var last: [Int32] = []
-    /// Places at which literals end, of each lane of the scan: the state above, the place in the lower 48 bits.
-    var hits: [[UInt64]] = [[], [], [], []]
+    /// The text as `LiteralFilter` reads it.
+    var folded: [UInt8] = []
+    /// Places at which literals may be, of one part of the text.
+    var hits: [UInt32] = []
 
     package init() {}
 

@@ -55,15 +55,26 @@ package struct Captures {
     }
 }
 
-/// Limits of one search.
+/// Limits of searches. `Pattern+Limits.swift` says what a step is and how they bound the work of a rule on a text.
 package struct MatchLimits: Sendable, Hashable {
-    /// PCRE2's `match_limit`: the guard against catastrophic patterns, in the interpreter and in JIT code (which
-    /// counts differently and ignores the depth limit).
-    package var matchLimit: UInt32 = 1_000_000
+    /// Steps that the starts of one text which are no easy ones may take together, however short the text is.
+    package var matchLimit: UInt32 = 131_072
+    /// And so many more for each byte of the text.
+    package var stepsPerByte = 128
     /// Memory for backtracking in the interpreter, in KiB.
     package var heapKibibytes: UInt32 = 65_536
     /// Upper bound of the JIT stack in bytes; above it the search is run again by the interpreter.
     package var jitStackBytes: Int = 1 << 20
+
+    /// Steps that every start may take for itself.
+    package var easySteps = 256
+    /// Starts of one call in a text that is longer.
+    package var startsMax = 4096
+    /// Bytes behind the last start that its call sees.
+    package var reachBytes = 1024
+    /// PCRE2's `match_limit` of a search that no text's allowance bounds: a limit for each start, of the engine's own
+    /// patterns on texts of its own.
+    static let unboundedSteps: UInt32 = 1_000_000
 
     package init() {}
 }

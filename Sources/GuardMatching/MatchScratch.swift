@@ -14,6 +14,14 @@ package struct MatchScratch: ~Copyable {
     private var pairs: Int
     /// Number of groups that the last match set, plus one.
     var captureTop: Int = 0
+    /// What hard starts of the text may still cost; `nil`: only PCRE2's own limit holds.
+    var allowance: Allowance?
+
+    struct Allowance {
+        var left: Int
+        /// Of a pattern whose starts cannot be searched one by one: what each of them may take.
+        var share: Int
+    }
 
     package init(limits: MatchLimits = MatchLimits()) {
         self.limits = limits
@@ -27,7 +35,7 @@ package struct MatchScratch: ~Copyable {
         self.context = context
         stack = pcre2_jit_stack_create_8(32 * 1024, max(32 * 1024, limits.jitStackBytes), nil)
         pcre2_jit_stack_assign_8(context, nil, stack.map { UnsafeMutableRawPointer($0) })
-        pcre2_set_match_limit_8(context, limits.matchLimit)
+        pcre2_set_match_limit_8(context, MatchLimits.unboundedSteps)
         pcre2_set_heap_limit_8(context, limits.heapKibibytes)
     }
 
@@ -35,6 +43,20 @@ package struct MatchScratch: ~Copyable {
         pcre2_match_data_free_8(data)
         pcre2_match_context_free_8(context)
         pcre2_jit_stack_free_8(stack)
+    }
+
+    /// From here on all searches together are the work of one rule on a text of so many bytes, and are bounded as such.
+    package mutating func beginText(bytes: Int) {
+        let steps = Int(limits.matchLimit) + limits.stepsPerByte * bytes
+        allowance = Allowance(left: steps, share: max(1, steps / (bytes + 1)))
+    }
+
+    package mutating func endText() { allowance = nil }
+
+    func setLimits(steps: Int, lastStart: Int?) {
+        pcre2_set_match_limit_8(context, UInt32(clamping: steps))
+        // `-1` is PCRE2_UNSET: no limit.
+        pcre2_set_offset_limit_8(context, lastStart ?? -1)
     }
 
     /// Byte range in the subject of group `index` of the last match (0: the whole); `nil` where the group took no part.

@@ -13,8 +13,8 @@ extension Pattern {
     ///
     /// A validated pattern without a validator takes every candidate.
     ///
-    /// - Parameter through: the last byte at which a match may begin; what the match inspects and how far it goes is not
-    ///   bounded by it. For complete text only.
+    /// - Parameter through: the last byte at which a match may begin; what the match inspects and how far it goes is
+    ///   not bounded by it. For complete text only.
     package func firstMatch(
         in subject: Span<UInt8>, from: Int = 0, through: Int? = nil, mode: MatchMode = .complete,
         scratch: inout MatchScratch
@@ -45,25 +45,27 @@ extension Pattern {
         _ subject: Span<UInt8>, _ from: Int, _ through: Int?, _ mode: MatchMode, _ scratch: inout MatchScratch
     ) -> MatchOutcome {
         guard from >= 0, from <= subject.count else { return .none }
-        var from = from
+        var from = lineStart(subject, from)
         let through = mode == .complete ? through : nil
-        // The engine's search for line starts never stops between CR and LF, unless it begins there.
-        if isLineSearched, from > 0, from < subject.count, subject[from] == 0x0A, subject[from - 1] == 0x0D {
-            from += 1
-        }
         // The engine skips faster, but does not where a callout forbids its start optimisations.
         if isValidated, startBytes != .all {
             guard let start = startBytes.firstIndex(in: subject, from: from) else { return .none }
             from = start
         }
-        if let through {
-            guard from <= through else { return .none }
-            // `-1` is PCRE2_UNSET: no limit.
-            pcre2_set_offset_limit_8(scratch.context, through)
+        if let through, from > through { return .none }
+        let isBounded = scratch.allowance != nil
+        if !isBounded, through != nil {
+            scratch.setLimits(steps: Int(MatchLimits.unboundedSteps), lastStart: through)
         }
-        defer { if through != nil { pcre2_set_offset_limit_8(scratch.context, -1) } }
+        defer {
+            if isBounded || through != nil {
+                scratch.setLimits(steps: Int(MatchLimits.unboundedSteps), lastStart: nil)
+            }
+        }
         while true {
-            let outcome = run(subject, from, mode, &scratch)
+            let outcome =
+                isBounded
+                ? runBounded(subject, from, through, mode, &scratch) : run(subject, from, mode, &scratch)
             guard case .partial(let start) = outcome else { return outcome }
             // A match that would begin with text to come; the engines differ in whether they report it.
             guard start < subject.count else { return .none }
@@ -73,7 +75,13 @@ extension Pattern {
         }
     }
 
-    private func run(
+    /// The engine's search for line starts never stops between CR and LF, unless it begins there.
+    func lineStart(_ subject: Span<UInt8>, _ from: Int) -> Int {
+        isLineSearched && from > 0 && from < subject.count && subject[from] == 0x0A && subject[from - 1] == 0x0D
+            ? from + 1 : from
+    }
+
+    func run(
         _ subject: Span<UInt8>, _ from: Int, _ mode: MatchMode, _ scratch: inout MatchScratch
     ) -> MatchOutcome {
         scratch.reserve(pairs: captureCount + 1)

@@ -1,4 +1,5 @@
-/// What every match of a pattern holds: one of some literals, or else a run of bytes of one kind; and where in the match.
+/// What every match of a pattern holds: one of some literals, or else a run of bytes of one kind; and where in the
+/// match.
 package struct RequiredLiterals: Sendable, Hashable {
     /// What a match can hold in front of something.
     package struct Front: Sendable, Hashable {
@@ -25,14 +26,28 @@ package struct RequiredLiterals: Sendable, Hashable {
     }
 
     package struct Literal: Sendable, Hashable {
-        /// As `LiteralAutomaton.fold` leaves bytes: ASCII letters in lower case, `0` for every digit; other bytes of a
+        /// As `LiteralFilter.fold` leaves bytes: ASCII letters in lower case, `0` for every digit; other bytes of a
         /// longer character stand as they are.
         package var bytes: [UInt8]
         package var before: Front
+        /// What the match goes on with behind the literal, as far as that is known: these one after the other.
+        package var after: [Stretch]
 
-        package init(bytes: [UInt8], before: Front) {
+        package init(bytes: [UInt8], before: Front, after: [Stretch] = []) {
             self.bytes = bytes
             self.before = before
+            self.after = after
+        }
+    }
+
+    /// So many bytes in a row, all of them of `bytes`.
+    package struct Stretch: Sendable, Hashable {
+        package var bytes: ByteSet
+        package var length: LengthRange
+
+        package init(_ bytes: ByteSet, _ length: LengthRange) {
+            self.bytes = bytes
+            self.length = length
         }
     }
 

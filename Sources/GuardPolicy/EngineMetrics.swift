@@ -117,6 +117,11 @@ package final class EngineMetrics: EngineObserver {
         for (rule, spent) in zip(bundle.rules, bundle.timeAccount.take()) where spent > 0 {
             metrics.ruleNanoseconds.add(spent, rule.id.name)
         }
+        guard let verdicts = engine.verdicts else { return }
+        let lookups = verdicts.takeLookups()
+        if lookups.hits > 0 { metrics.verdictLookups.add(UInt64(lookups.hits), "hit") }
+        if lookups.misses > 0 { metrics.verdictLookups.add(UInt64(lookups.misses), "miss") }
+        metrics.verdictBytes.series().set(Int64(verdicts.bytes))
     }
 
     /// Prometheus text, with the gauges as they are now.

@@ -8,8 +8,8 @@ import Synchronization
 ///
 /// An entry is the raw evaluation of all rules of a phase and role that are in force for anybody: before selection,
 /// allow-lists and modes. The key is an HMAC-SHA256, under a key that this process made at random, of text, role, kind,
-/// phase, bundle and tenant, and of the tokenizer where rules count tokens; no text is kept but the mask texts. Failed scans are never kept. Bounded by bytes; each shard
-/// drops what was used longest ago.
+/// phase, bundle and tenant, and of the tokenizer where rules count tokens; no text is kept but the mask texts. Failed
+/// scans are never kept. Bounded by bytes; each shard drops what was used longest ago.
 package final class VerdictCache: Sendable {
     package struct Key: Sendable, Hashable {
         fileprivate var words: (UInt64, UInt64, UInt64, UInt64)
@@ -25,6 +25,8 @@ package final class VerdictCache: Sendable {
     package let bytesMax: Int
     private let secret = SymmetricKey(size: .bits256)
     private let shards: [Shard]
+    private let hits = Atomic<Int>(0)
+    private let misses = Atomic<Int>(0)
 
     /// - Parameter bytesMax: memory of all entries together.
     package init(bytesMax: Int = 16_777_216) {
@@ -61,7 +63,20 @@ package final class VerdictCache: Sendable {
 
     private func shard(_ key: Key) -> Shard { shards[Int(key.words.1 & 15)] }
 
-    package func evaluation(_ key: Key) -> Evaluation? { shard(key).state.withLock { $0.use(key) } }
+    package func evaluation(_ key: Key) -> Evaluation? {
+        let known = shard(key).state.withLock { $0.use(key) }
+        if known == nil {
+            misses.wrappingAdd(1, ordering: .relaxed)
+        } else {
+            hits.wrappingAdd(1, ordering: .relaxed)
+        }
+        return known
+    }
+
+    /// Texts that were asked for since the last call, found and not.
+    package func takeLookups() -> (hits: Int, misses: Int) {
+        (hits.exchange(0, ordering: .relaxed), misses.exchange(0, ordering: .relaxed))
+    }
 
     /// Keeps an evaluation without failures; others are ignored.
     package func keep(_ evaluation: Evaluation, for key: Key) {

@@ -53,10 +53,13 @@ package struct ComposedRule: Sendable {
     /// Judges a complete text, valid UTF-8.
     package func evaluate(
         _ raw: Span<UInt8>, view: TextView, mask: MaskTemplate?, matchesMax: Int = 100_000,
-        tokens: (any TokenCounting)? = nil, scratch: inout MatchScratch
+        tokens: (any TokenCounting)? = nil, readings: [DecodedView.Reading]? = nil, scratch: inout MatchScratch
     ) -> Result {
         var result = Result()
         guard !raw.isEmpty else { return result }
+        // One allowance for all patterns and readings.
+        scratch.beginText(bytes: raw.count * max(1, detectors.count) * (view == .decoded ? DecodedView.readingsMax : 1))
+        defer { scratch.endText() }
         var run = Run(
             view: view, mask: mask, tokens: tokens, matchesLeft: matchesMax,
             leaves: [[Match]?](repeating: nil, count: leaves.count))
@@ -68,7 +71,7 @@ package struct ComposedRule: Sendable {
             let reading = Reading(rawRange: { folded.rawRange(of: $0) }, masksFromRaw: true)
             result.matches = matches(folded.text.span, raw, reading, &run, &scratch)
         case .decoded:
-            for decoded in DecodedView.readings(of: raw) {
+            for decoded in readings ?? DecodedView.readings(of: raw) {
                 let text = decoded.text
                 let reading = Reading(rawRange: { decoded.rawRange(of: $0) }, masksFromRaw: false)
                 result.matches += matches(text.span, raw, reading, &run, &scratch).filter { !$0.range.isEmpty }

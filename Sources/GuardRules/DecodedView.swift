@@ -95,6 +95,9 @@ package enum DecodedView {
         }
     }
 
+    /// Readings of one text, at most.
+    package static let readingsMax = 9
+
     package static func readings(of raw: Span<UInt8>) -> [Reading] {
         var readings = [Reading(raw, steps: [])]
         func add(_ steps: [DerivedText]) {

@@ -74,6 +74,8 @@ package struct EvaluationScratch: ~Copyable {
     package var usesPrefilter = true
     var folded = FoldedView()
     var candidates = CandidateSet()
+    /// By rule: whether it is composed and may hold in the text that is judged.
+    var mayHold: [Bool] = []
     /// Detectors to run on one view.
     var wanted: [UInt32] = []
     var windows: [ByteRange] = []
@@ -100,8 +102,8 @@ extension RuleBundle {
         if selected.isEmpty || text.isEmpty { return evaluation }
         let views = prefilter.views(of: selected)
         scratch.spent.removeAll(keepingCapacity: true)
-        if views.raw { evaluate(text, text, nil, prefilter.raw, selected, &scratch, &evaluation) }
-        if views.folded {
+        if views.contains(.raw) { evaluate(text, text, nil, prefilter.raw, selected, &scratch, &evaluation) }
+        if views.contains(.folded) {
             // Moved out, so that the scratch stays free to be passed on while a span of the view is alive.
             var folded = FoldedView()
             swap(&folded, &scratch.folded)
@@ -112,6 +114,7 @@ extension RuleBundle {
             swap(&folded, &scratch.folded)
         }
         if hasComposed { evaluateComposed(text, rules: selected, tokens: tokens, scratch: &scratch, &evaluation) }
+        scratch.match.endText()
         if evaluation.matches.count > 1 { Self.sort(&evaluation.matches) }
         if !scratch.spent.isEmpty { timeAccount.add(scratch.spent) }
         return evaluation
@@ -125,9 +128,9 @@ extension RuleBundle {
     ) {
         scratch.wanted.removeAll(keepingCapacity: true)
         if scratch.usesPrefilter {
-            plan.automaton.scan(text, into: &scratch.candidates)
+            plan.filter.scan(text, into: &scratch.candidates)
             scratch.wanted.append(contentsOf: scratch.candidates.touched)
-            scratch.wanted.append(contentsOf: plan.automaton.unknown)
+            scratch.wanted.append(contentsOf: plan.filter.unknown)
             scratch.wanted.sort()
         } else {
             scratch.wanted.append(contentsOf: 0..<UInt32(plan.detectors.count))
@@ -161,6 +164,7 @@ extension RuleBundle {
         _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
         let detector = rules[place.rule].detectors[place.detector]
+        scratch.match.beginText(bytes: text.count)
         let startBytes = detector.pattern.startBytes
         var from = 0
         var window = 0

@@ -8,7 +8,7 @@ extension LiteralExtraction {
     static let space = ByteSet([0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20])
 
     func literal(_ byte: UInt8) -> Known {
-        let folded = [LiteralAutomaton.fold(byte)]
+        let folded = [LiteralFilter.fold(byte)]
         return Known(exact: [folded], front: front([folded]))
     }
 
@@ -105,14 +105,15 @@ extension LiteralExtraction {
         /// Bytes of all members.
         var bytes = ByteSet()
         var isASCII = true
-        /// First members and ends of ranges beyond ASCII, by number; worth something if there are no others.
+        /// Members beyond ASCII, by number, and ranges of them; worth something if there are no others.
         var scalars: [UInt32] = []
+        var ranges: [ClosedRange<UInt32>] = []
         var others = 0
 
         mutating func add(_ byte: UInt8) {
             others += 1
             bytes.insert(byte)
-            let folded = [LiteralAutomaton.fold(byte)]
+            let folded = [LiteralFilter.fold(byte)]
             if known?.contains(folded) == false { known?.append(folded) }
         }
 
@@ -157,9 +158,17 @@ extension LiteralExtraction {
             }
             let scalarCount = members.scalars.count
             guard let low = try member(&members) else {
-                // A range between two of them: what lies between has the bytes that both begin with.
                 if members.scalars.count > scalarCount, at(0) == UInt8(ascii: "-"), at(1) == UInt8(ascii: "\\") {
                     index += 1
+                    let other = try member(&members)
+                    if other == nil, members.scalars.count == scalarCount + 2,
+                        let low = members.scalars.dropLast().last,
+                        let high = members.scalars.last, low <= high
+                    {
+                        members.ranges.append(low...high)
+                    } else {
+                        members.others += 1
+                    }
                 }
                 continue
             }
@@ -186,26 +195,31 @@ extension LiteralExtraction {
         throw NotUnderstood()
     }
 
-    /// A class of `\x{…}` members whose UTF-8 begins alike requires those bytes.
+    /// A class of `\x{…}` members: one of them, or of what they begin with where they are many.
     func beyondASCII(_ members: Members) -> Known {
-        guard members.others == 0, !isCaseless, !members.scalars.isEmpty else { return Self.anyCharacter }
-        var common: [UInt8]?
-        var length = 0
-        for value in members.scalars {
-            guard let scalar = Unicode.Scalar(value) else { return Self.anyCharacter }
-            let bytes = Array(String(scalar).utf8)
-            guard let prefix = common else {
-                (common, length) = (bytes, bytes.count)
-                continue
+        let count = members.ranges.reduce(members.scalars.count) { $0 + $1.count }
+        guard members.others == 0, !isCaseless, count > 0, count <= Self.scalarsMax else { return Self.anyCharacter }
+        let scalars = members.ranges.flatMap { Array($0) } + members.scalars
+        let strings = scalars.compactMap { Unicode.Scalar($0).map { Array(String($0).utf8) } }
+        for length in [4, 3, 2] {
+            let starts = Set(strings.map { Array($0.prefix(length)) }).sorted { $0.lexicographicallyPrecedes($1) }
+            guard !starts.isEmpty, starts.count <= Self.startsMax else { continue }
+            let front = Front(
+                length: LengthRange(strings.lazy.map(\.count).min() ?? 1, strings.lazy.map(\.count).max() ?? 4),
+                bytes: ByteSet(strings.joined()))
+            if strings.allSatisfy({ $0.count <= length }) {
+                return Known(exact: starts, front: front, single: front.bytes)
             }
-            guard bytes.count == length else { return Self.anyCharacter }
-            common = Array(zip(prefix, bytes).prefix { $0 == $1 }.map(\.0))
+            let rest = Stretch(front.bytes, LengthRange(0, 4 - length))
+            return Known(
+                required: starts.map { Literal(bytes: $0, before: .none, after: [rest]) }, front: front,
+                single: front.bytes)
         }
-        guard let common, !common.isEmpty else { return Self.anyCharacter }
-        return Known(
-            required: [Literal(bytes: common, before: .none)],
-            front: Front(length: LengthRange(length, length), bytes: .all))
+        return Self.anyCharacter
     }
+
+    private static let scalarsMax = 2048
+    private static let startsMax = 64
 
     mutating func posixName() throws(NotUnderstood) {
         guard at(1) == UInt8(ascii: ":") else { throw NotUnderstood() }
@@ -248,6 +262,15 @@ extension LiteralExtraction {
             throw NotUnderstood()
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
             UInt8(ascii: "A")...UInt8(ascii: "Z"):
+            if next == UInt8(ascii: "x"), at(0) != UInt8(ascii: "{") {
+                var value: UInt8 = 0
+                for _ in 0..<2 {
+                    guard let digit = at(0).flatMap(Self.hexDigit) else { break }
+                    value = value << 4 | digit
+                    index += 1
+                }
+                if value < 0x80 { return value }
+            }
             members.known = nil
             members.isASCII = false
             if at(0) == UInt8(ascii: "{") {

@@ -3,14 +3,18 @@ internal import GuardMatching
 /// Finds literals of which every match of a pattern must hold at least one, and how far behind its start.
 ///
 /// Why it never says a false "no": it walks the pattern's syntax and keeps only what it knows. A literal character, a
-/// small class or a group of such is *exact* (the strings it can match are listed, digits of any kind as `0`); everything
-/// else ends the run of literals before it. What may be skipped (`?`, `*`, `{0,n}`) requires nothing; of alternatives each
-/// must require something. Lengths are bounds in bytes, wide where a character's are not known. Any construct that is not
-/// understood makes the whole answer "unknown", and then the pattern always runs. Zero-width assertions match no text, so
-/// the literals on both sides of one stay neighbours.
+/// small class or a group of such is *exact* (the strings it can match are listed, digits of any kind as `0`);
+/// everything else ends the run of literals before it. What may be skipped (`?`, `*`, `{0,n}`) requires nothing; of
+/// alternatives each must require something. Lengths are bounds in bytes, wide where a character's are not known. Any
+/// construct that is not understood makes the whole answer "unknown", and then the pattern always runs. Zero-width
+/// assertions match no text, so the literals on both sides of one stay neighbours.
+///
+/// What follows a literal is a row of stretches, each an over-approximation of one part behind it: its bytes and how
+/// many of them. Nothing of a row may be left out but its end.
 struct LiteralExtraction {
     typealias Literal = RequiredLiterals.Literal
     typealias Front = RequiredLiterals.Front
+    typealias Stretch = RequiredLiterals.Stretch
 
     /// What is known of a part of a pattern.
     struct Known {
@@ -24,12 +28,15 @@ struct LiteralExtraction {
         var front: Front
         /// One character of these bytes and no others.
         var single: ByteSet?
+        /// What its matches are made of, one after the other; where nothing better is known, `front` in one.
+        var row: [Stretch]
 
         init(
             exact: [[UInt8]]? = nil, required: [Literal]? = nil, run: RequiredLiterals.Run? = nil, front: Front,
-            single: ByteSet? = nil
+            single: ByteSet? = nil, row: [Stretch]? = nil
         ) {
             (self.exact, self.required, self.run, self.front, self.single) = (exact, required, run, front, single)
+            self.row = row ?? (front.length.max == 0 ? [] : [Stretch(front.bytes, front.length)])
         }
 
         static let empty = Known(exact: [[]], front: .none)
@@ -70,7 +77,8 @@ struct LiteralExtraction {
         self.isRaw = isRaw
     }
 
-    /// In raw text a caseless `s` may be U+017F and a caseless `k` U+212A, which are longer. The folded view has neither.
+    /// In raw text a caseless `s` may be U+017F and a caseless `k` U+212A, which are longer. The folded view has
+    /// neither.
     var hasLongCases: Bool { isRaw && isCaseless }
 
     func longestLength(_ literal: [UInt8]) -> Int {
@@ -106,7 +114,7 @@ struct LiteralExtraction {
         return exact.map { Literal(bytes: $0, before: before) }
     }
 
-    /// Cut to a length that keeps the automaton small, at the rarest place, and with all cases of `s` and `k`.
+    /// Cut to a length that keeps comparing short, at the rarest place, and with all cases of `s` and `k`.
     func finished(_ literal: Literal) -> [Literal] {
         var best: (rarity: Int, range: Range<Int>)?
         for start in literal.bytes.indices {
@@ -124,6 +132,7 @@ struct LiteralExtraction {
         }
         guard let range = best?.range else { return [literal] }
         let before = literal.before + front([Array(literal.bytes[..<range.lowerBound])])
+        let after = row([Array(literal.bytes[range.upperBound...])]) + literal.after
         var variants: [[UInt8]] = [[]]
         for byte in literal.bytes[range] {
             switch byte {
@@ -134,7 +143,7 @@ struct LiteralExtraction {
             default: for index in variants.indices { variants[index].append(byte) }
             }
         }
-        return variants.map { Literal(bytes: $0, before: before) }
+        return variants.map { Literal(bytes: $0, before: before, after: after) }
     }
 
     func at(_ offset: Int) -> UInt8? { index + offset < source.count ? source[index + offset] : nil }
@@ -172,20 +181,38 @@ struct LiteralExtraction {
         /// Nothing but the run was seen.
         var isWhole = true
         var best: [Literal]?
+        /// Where in `row` begins what follows the best.
+        var bestEnd = 0
         /// The longest run of bytes of one kind.
         var longest: RequiredLiterals.Run?
+        /// All that the sequence matches so far.
+        var row: [Stretch] = []
 
         mutating func offer(_ run: RequiredLiterals.Run?) {
             guard let run, run.length > longest?.length ?? 0 else { return }
             longest = run
         }
 
+        /// The literals end where `row` ends, but for what follows them in their own part.
         mutating func offer(_ literals: [Literal]?) {
             guard let literals else { return }
             if let best, LiteralFrequency.score(literals) <= LiteralFrequency.score(best) { return }
-            best = literals
+            (best, bestEnd) = (literals, row.count)
+        }
+
+        /// From a certain length on, anything may follow.
+        mutating func append(_ stretches: [Stretch]) {
+            guard row.count < LiteralExtraction.rowMax else { return }
+            row += stretches
+            if row.count >= LiteralExtraction.rowMax { row.append(Stretch(.all, LengthRange(0, nil))) }
+        }
+
+        var required: [Literal]? {
+            best?.map { Literal(bytes: $0.bytes, before: $0.before, after: $0.after + row[bestEnd...]) }
         }
     }
+
+    private static let rowMax = 64
 
     /// Ends the run; `gap` is what comes before the next one.
     func cut(_ run: inout Run, gap: Front) {
@@ -201,9 +228,6 @@ struct LiteralExtraction {
             let part = try atom()
             let (low, high) = try quantifier()
             let front = run.before + front(run.strings)
-            if low > 0, let required = part.required {
-                run.offer(required.map { Literal(bytes: $0.bytes, before: front + $0.before) })
-            }
             if low > 0, var inner = part.run {
                 inner.before = front + inner.before
                 run.offer(inner)
@@ -213,6 +237,15 @@ struct LiteralExtraction {
             }
             guard let some = part.exact else {
                 cut(&run, gap: gap(part, low, high))
+                run.append(row(part, low, high))
+                if low > 0, let required = part.required {
+                    // The first time; what the part is repeated by comes behind it.
+                    let more = row(part, low - 1, high.map { $0 - 1 })
+                    run.offer(
+                        required.map {
+                            Literal(bytes: $0.bytes, before: front + $0.before, after: $0.after + more)
+                        })
+                }
                 continue
             }
             if low == 0 {
@@ -221,6 +254,7 @@ struct LiteralExtraction {
                 } else {
                     cut(&run, gap: gap(part, 0, high))
                 }
+                run.append(row(part, 0, high))
                 continue
             }
             // At least once: as many copies as can be listed stand next to what came before.
@@ -231,16 +265,42 @@ struct LiteralExtraction {
                     cut(&run, gap: .none)
                 }
                 run.strings = Self.product(run.strings, some)
+                run.append(row(some))
                 copies += 1
             }
             if low > copies || high != low {
                 cut(&run, gap: gap(part, low - copies, high.map { $0 - copies }))
+                run.append(row(part, low - copies, high.map { $0 - copies }))
             }
         }
         let whole = run.before + front(run.strings)
-        if run.isWhole { return Known(exact: run.strings, run: run.longest, front: whole) }
+        if run.isWhole { return Known(exact: run.strings, run: run.longest, front: whole, row: run.row) }
         run.offer(candidate(run.strings, before: run.before))
-        return Known(required: run.best, run: run.longest, front: whole)
+        return Known(required: run.required, run: run.longest, front: whole, row: run.row)
+    }
+
+    /// What some strings are, byte for byte where all are of one length.
+    func row(_ exact: [[UInt8]]) -> [Stretch] {
+        guard let count = exact.first?.count, exact.allSatisfy({ $0.count == count }), count <= Self.rowMax else {
+            let front = front(exact)
+            return front.length.max == 0 ? [] : [Stretch(front.bytes, front.length)]
+        }
+        return (0..<count).map { place in
+            let front = front(exact.map { [$0[place]] })
+            return Stretch(front.bytes, front.length)
+        }
+    }
+
+    /// What a part is, so many times.
+    func row(_ part: Known, _ low: Int, _ high: Int?) -> [Stretch] {
+        if high == 0 || part.front.length.max == 0 { return [] }
+        guard low > 0, low <= 8 else { return [Stretch(part.front.bytes, part.front.length.repeated(low, high))] }
+        var row = Array(repeatElement(part.row, count: low).joined())
+        if high != low {
+            let more = part.front.length.repeated(0, high.map { $0 - low })
+            row.append(Stretch(part.front.bytes, more))
+        }
+        return row
     }
 
     func gap(_ part: Known, _ low: Int, _ high: Int?) -> Front {

@@ -6,26 +6,9 @@ enum LiteralFrequency {
     /// Below this (in half bits) a literal turns up so often that its pattern might as well always run.
     static let useful = 9
 
-    /// Half bits of information of a byte, roughly that of English prose with some code in it.
-    private static let halfBits: [UInt8] = {
-        var table = [UInt8](repeating: 16, count: 256)
-        func set(_ bytes: String, _ value: UInt8) { for byte in bytes.utf8 { table[Int(byte)] = value } }
-        set(" ", 5)
-        set("e", 7)
-        set("taoinsr", 8)
-        set("hldcu", 10)
-        set("mfpgwyb", 12)
-        set("vk", 14)
-        set("xjqz", 18)
-        set("0\n.,", 12)
-        set("-'\"()/:_", 13)
-        for byte in 0x80...0xFF { table[byte] = 14 }
-        return table
-    }()
-
     /// Half bits of one literal.
     static func rarity(_ literal: some Sequence<UInt8>) -> Int {
-        literal.reduce(0) { $0 + Int(halfBits[Int($1)]) }
+        literal.reduce(0) { $0 + ByteRarity.halfBits($1) }
     }
 
     /// Half bits of "one of these occurs here".

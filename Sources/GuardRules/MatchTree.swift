@@ -37,13 +37,16 @@ extension RuleBundle {
         _ text: Span<UInt8>, rules selected: [Int], tokens: (any TokenCounting)?, scratch: inout EvaluationScratch,
         _ evaluation: inout Evaluation
     ) {
-        for index in selected {
-            guard let composed = rules[index].composed else { continue }
+        let readings = prefilter.views(of: selected).contains(.decoded) ? DecodedView.readings(of: text) : nil
+        if scratch.usesPrefilter { prefilter.composed.look(text, readings, &scratch) }
+        for index in prefilter.composed.rules where !scratch.usesPrefilter || scratch.mayHold[index] {
+            guard prefilter.contains(selected, index), let composed = rules[index].composed else { continue }
             let before = RuleTimeAccount.now()
+            defer { scratch.spent.append((index, RuleTimeAccount.now() &- before)) }
             let result = composed.evaluate(
                 text, view: rules[index].view, mask: rules[index].mask,
                 matchesMax: scratch.matchesMax - min(scratch.matchesMax, evaluation.matches.count), tokens: tokens,
-                scratch: &scratch.match)
+                readings: readings, scratch: &scratch.match)
             for match in result.matches {
                 evaluation.matches.append(
                     RuleMatch(
@@ -53,7 +56,6 @@ extension RuleBundle {
             evaluation.failures += Set(result.failures).sorted { $0.rawValue < $1.rawValue }.map {
                 ScanFailure(rule: index, reason: $0)
             }
-            scratch.spent.append((index, RuleTimeAccount.now() &- before))
         }
     }
 }

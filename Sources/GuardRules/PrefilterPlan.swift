@@ -1,7 +1,7 @@
 internal import GuardCore
 internal import GuardMatching
 
-/// The detectors of all rules in flat lists, one list and one automaton for each view: one pass over a view's text
+/// The detectors of all rules in flat lists, one list and one filter for each view: one pass over a view's text
 /// says which of its detectors run, and rules that cannot match cost nothing.
 struct PrefilterPlan: Sendable {
     struct Place: Sendable {
@@ -12,9 +12,9 @@ struct PrefilterPlan: Sendable {
     }
 
     struct View: Sendable {
-        /// By rule, then as in the rule: the automaton's pattern numbers.
+        /// By rule, then as in the rule: the filter's pattern numbers.
         let detectors: [Place]
-        let automaton: LiteralAutomaton
+        let filter: LiteralFilter
         /// `Pattern.startBytes` of each detector.
         let startBytes: [ByteSet]
 
@@ -24,35 +24,55 @@ struct PrefilterPlan: Sendable {
             for rule in rules where rule.view == view {
                 for (index, detector) in rule.detectors.enumerated() {
                     detectors.append(Place(rule: rule.index, detector: index))
-                    // What these find depends on where the search began.
-                    let isPlaceBound = detector.pattern.usesBackslashG || detector.pattern.usesSearchVerbs
-                    literals.append(isPlaceBound ? .unknown : detector.required)
+                    literals.append(PrefilterPlan.literals(of: detector))
                 }
             }
             self.detectors = detectors
             startBytes = detectors.map { rules[$0.rule].detectors[$0.detector].pattern.startBytes }
-            automaton = LiteralAutomaton(literals)
+            filter = LiteralFilter(literals)
         }
     }
 
     let raw: View
     let folded: View
-    private let isFolded: [Bool]
+    let composed: ComposedPrefilter
+    private let views: [Views]
+    private let allViews: Views
 
-    init(_ rules: [CompiledRule]) {
-        isFolded = rules.map { $0.view == .folded }
-        raw = View(rules, .raw)
-        folded = View(rules, .folded)
+    /// Which views some rules read.
+    struct Views: OptionSet {
+        let rawValue: UInt8
+        static let raw = Views(rawValue: 1)
+        static let folded = Views(rawValue: 2)
+        static let decoded = Views(rawValue: 4)
     }
 
-    /// Which views the rules read.
-    func views(of selected: [Int]) -> (raw: Bool, folded: Bool) {
-        var views = (raw: false, folded: false)
-        for rule in selected {
-            if isFolded[rule] { views.folded = true } else { views.raw = true }
-            if views.raw, views.folded { break }
+    init(_ rules: [CompiledRule]) {
+        views = rules.map { rule -> Views in
+            switch rule.view {
+            case .raw: .raw
+            case .folded: .folded
+            case .decoded: .decoded
+            }
         }
-        return views
+        allViews = views.reduce(Views()) { $0.union($1) }
+        raw = View(rules, .raw)
+        folded = View(rules, .folded)
+        composed = ComposedPrefilter(rules)
+    }
+
+    func views(of selected: [Int]) -> Views {
+        var found: Views = []
+        for rule in selected {
+            found.formUnion(views[rule])
+            if found == allViews { break }
+        }
+        return found
+    }
+
+    /// What these patterns find depends on where the search began.
+    static func literals(of detector: Detector) -> RequiredLiterals {
+        detector.pattern.usesBackslashG || detector.pattern.usesSearchVerbs ? .unknown : detector.required
     }
 
     /// `selected` is ascending.

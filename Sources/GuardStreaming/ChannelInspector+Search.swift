@@ -77,6 +77,8 @@ extension ChannelInspector {
         let isOpen = open[index / 64] & (1 << UInt64(index % 64)) != 0
         var from = (isOpen ? next[index] : entry.isFolded ? front.folded : front.raw) - base
         close(index)
+        // What is kept of the channel is the text that this search may work on.
+        scratch.beginText(bytes: viewEnd)
         while from < viewEnd {
             switch find(entry, from, viewEnd, mode, &scratch) {
             case .none: return nil
@@ -210,6 +212,7 @@ extension ChannelInspector {
                     break
                 }
                 let viewEnd = (entry.isFolded ? text.foldedEnd(ofRawPrefix: middle) : middle) - base
+                scratch.beginText(bytes: viewEnd)
                 if from < viewEnd, case .match = find(entry, from, viewEnd, .partialHard, &scratch) {
                     best = middle
                 } else {

@@ -111,6 +111,7 @@ package struct ChannelInspector: Sendable {
         if let offset = text.append(bytes) { fail(at: offset, &update) }
         if !wholes.rules.isEmpty { wholes.append(text.bytes(begin..<text.end), holdBytes: plan.holdBytes) }
         advance(final: false, &update, &scratch)
+        scratch.endText()
         update.releasableEnd = releasableEnd
         return update
     }
@@ -125,6 +126,7 @@ package struct ChannelInspector: Sendable {
         if !isBroken, text.end < text.rawEnd { fail(at: text.end, &update) }
         advance(final: true, &update, &scratch)
         if !isBlocked { complete(&update, &scratch) }
+        scratch.endText()
         isFinished = true
         update.releasableEnd = releasableEnd
         return update

@@ -4,10 +4,11 @@ package final class GuardMetrics: Sendable {
 
     package let requests, refusals, tenantRequests, findings, tokens, tenantTokens, countedRequests: CounterFamily
     package let driftTokens, driftedRequests, streamsCut, scanFailures, scanIncomplete, jitFallbacks: CounterFamily
-    package let ruleNanoseconds: CounterFamily
+    package let ruleNanoseconds, verdictLookups: CounterFamily
     package let reloads, budgetRefusals, upstreamConnects, upstreamErrors, upstreamRetries: CounterFamily
     package let recordsDropped, recordsWritten, recordWriteErrors: CounterFamily
     package let requestsInFlight, snapshotLoaded, upstreamConnections, clientConnections, bufferedBytes: GaugeFamily
+    package let verdictBytes: GaugeFamily
     package let heldBytes, heldSeconds, requestSeconds, guardSeconds, firstByteSeconds, upstreamSeconds: HistogramFamily
 
     package init(registry: MetricRegistry = MetricRegistry()) {
@@ -29,6 +30,8 @@ package final class GuardMetrics: Sendable {
         scanIncomplete = registry.counter(MetricNames.scanIncomplete)
         jitFallbacks = registry.counter(MetricNames.jitFallbacks)
         ruleNanoseconds = registry.counter(MetricNames.ruleNanoseconds)
+        verdictLookups = registry.counter(MetricNames.verdictLookups)
+        verdictBytes = registry.gauge(MetricNames.verdictBytes)
         reloads = registry.counter(MetricNames.reloads)
         snapshotLoaded = registry.gauge(MetricNames.snapshotLoaded)
         budgetRefusals = registry.counter(MetricNames.budgetRefusals)

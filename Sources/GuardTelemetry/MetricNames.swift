@@ -66,6 +66,11 @@ package enum MetricNames {
         "guard_rule_nanoseconds_total", .counter,
         "Time of each rule's patterns on complete texts; rules that the prefilter passed over cost nothing.",
         labels: [.open("rule", max: 1024)])
+    package static let verdictLookups = MetricDefinition(
+        "guard_verdict_cache_lookups_total", .counter, "Texts looked up in the verdict cache.",
+        labels: [.closed("result", ["hit", "miss"])])
+    package static let verdictBytes = MetricDefinition(
+        "guard_verdict_cache_bytes", .gauge, "Memory of the verdict cache, against policy.verdictCacheBytes.")
     package static let reloads = MetricDefinition(
         "guard_reloads_total", .counter, "Reloads of configuration and policy.",
         labels: [.closed("result", ["ok", "failed"])])

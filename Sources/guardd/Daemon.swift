@@ -38,7 +38,9 @@ final class Daemon: Sendable {
         let log = try decisionLog(configuration, metrics)
         let engine = Engine(
             snapshot: built.snapshot, store: MemoryBudgetStore(limits: configuration.store.memoryLimits()), log: log,
-            tenants: configuration.tenants.resolver(processKey: processKey), observer: metrics)
+            tenants: configuration.tenants.resolver(processKey: processKey), observer: metrics,
+            verdicts: configuration.policy.verdictCacheBytes > 0
+                ? VerdictCache(bytesMax: configuration.policy.verdictCacheBytes) : nil)
         let memory = MemoryGate(limit: configuration.limits.bufferedBytes)
         for line in Posture.lines(configuration, built.snapshot) { logger.info("\(line)") }
 

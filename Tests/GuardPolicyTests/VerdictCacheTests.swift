@@ -1,3 +1,4 @@
+import Foundation
 import GuardCore
 import GuardRules
 import GuardTesting
@@ -35,7 +36,8 @@ import Testing
         let cache = VerdictCache(bytesMax: 64_000)
         var scratch = EvaluationScratch()
         var found = 0
-        for _ in 0..<1500 {
+        let rounds = ProcessInfo.processInfo.environment["GUARD_ROUNDS"].flatMap(Int.init) ?? 1500
+        for _ in 0..<rounds {
             let segments = (0..<3).map { _ in
                 Self.segment(
                     texts.randomElement(using: &random) ?? "",
@@ -58,6 +60,9 @@ import Testing
         }
         #expect(found > 1000)
         #expect(cache.count > 0)
+        let lookups = cache.takeLookups()
+        #expect(lookups.hits > 0 && lookups.misses >= cache.count)
+        #expect(cache.takeLookups() == (0, 0))
     }
 
     @Test func keysTellEverythingApart() throws {

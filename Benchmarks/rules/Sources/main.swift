@@ -3,10 +3,14 @@ import GuardCore
 import GuardMatching
 import GuardRules
 
-// Figures of the matching engine: every rule set on the same texts, through `RuleBundle.evaluate` and pattern by pattern.
-// Writes patterns, texts and matches for vectorscan.c and run.py, which compares.
+// Figures of the matching engine: every rule set on the same texts, through `RuleBundle.evaluate` and pattern by
+// pattern. Writes patterns, texts and matches for vectorscan.c and run.py, which compares.
 //
 //     rules-benchmark FOLDER CORPUS RULES [SET.yaml ...]
+//
+// GUARD_BENCHMARK_ONLY=SET measures one set; with GUARD_BENCHMARK_SECONDS=N it is run for so long and nothing else, for
+// a profiler. GUARD_BENCHMARK_RULES=1 shows what single rules cost, GUARD_BENCHMARK_TEXTS=1 what single adversarial
+// texts do.
 
 struct Failure: Error, CustomStringConvertible { var description: String }
 
@@ -27,8 +31,19 @@ sets.append(("packs", try RuleBundle.load(directory: arguments[3])))
 sets.append(("words-100", try words(100)))
 sets.append(("words-1000", try words(1000)))
 
+let environment = ProcessInfo.processInfo.environment
 for (name, bundle) in sets {
+    if let only = environment["GUARD_BENCHMARK_ONLY"], only != name { continue }
     let raw = bundle.rules.indices.filter { bundle.rules[$0].view == .raw }
+    if let seconds = environment["GUARD_BENCHMARK_SECONDS"].flatMap(Double.init) {
+        let rules = environment["GUARD_BENCHMARK_RAW"] == nil ? Array(bundle.rules.indices) : raw
+        var scratch = EvaluationScratch()
+        let start = ContinuousClock.now
+        while ContinuousClock.now - start < .seconds(seconds) {
+            for text in texts { _ = bundle.evaluate(text.span, rules: rules, scratch: &scratch) }
+        }
+        continue
+    }
     if name == "packs" { try measure("packs-all-views", bundle, Array(bundle.rules.indices), alone: true) }
     try measure(name == "packs" ? "packs-raw" : name, bundle, raw, alone: true)
     try adversarial(name == "packs" ? "packs-all-views" : name, bundle)
@@ -150,7 +165,7 @@ func measure(_ name: String, _ bundle: RuleBundle, _ rules: [Int], alone: Bool) 
         "nanoseconds": time,
         "aloneNanoseconds": aloneTime,
     ])
-    if ProcessInfo.processInfo.environment["GUARD_BENCHMARK_RULES"] != nil {
+    if environment["GUARD_BENCHMARK_RULES"] != nil {
         _ = bundle.timeAccount.take()
         for text in texts { _ = bundle.evaluate(text.span, rules: rules, scratch: &scratch) }
         let spent = bundle.timeAccount.take()
@@ -163,10 +178,11 @@ func measure(_ name: String, _ bundle: RuleBundle, _ rules: [Int], alone: Bool) 
 
 /// Texts made to be bad for the engine, against the clean ones.
 func adversarial(_ name: String, _ bundle: RuleBundle) throws {
-    let all = Array(bundle.rules.indices)
+    let rules = Array(bundle.rules.indices)
     var scratch = EvaluationScratch()
+    var all: [(cost: Double, text: String)] = []
     func cost(_ text: [UInt8], _ passes: Int) -> Double {
-        best(passes, [text]) { _ = bundle.evaluate($0.span, rules: all, scratch: &scratch) } / Double(text.count)
+        best(passes, [text]) { _ = bundle.evaluate($0.span, rules: rules, scratch: &scratch) } / Double(text.count)
     }
     let clean = texts.reduce(0) { $0 + cost($1, 3) } / Double(texts.count)
     func filled(_ piece: [UInt8]) -> [UInt8] {
@@ -185,6 +201,7 @@ func adversarial(_ name: String, _ bundle: RuleBundle) throws {
         let text = filled(piece)
         guard String(validating: text, as: UTF8.self) != nil else { continue }
         let cost = cost(text, 3)
+        all.append((cost, String(decoding: piece, as: UTF8.self)))
         if cost > worst.cost { worst = (cost, String(decoding: piece, as: UTF8.self)) }
     }
     // Random mixtures of the pieces.
@@ -197,7 +214,13 @@ func adversarial(_ name: String, _ bundle: RuleBundle) throws {
         }
         guard String(validating: text, as: UTF8.self) != nil else { continue }
         let cost = cost(text, 3)
+        all.append((cost, "a mixture"))
         if cost > worst.cost { worst = (cost, "a mixture") }
+    }
+    if environment["GUARD_BENCHMARK_TEXTS"] != nil {
+        for (cost, text) in all.sorted(by: { $0.cost > $1.cost }).prefix(16) {
+            print("#", cost / clean, "x clean:", text.debugDescription)
+        }
     }
     try report([
         "adversarial": name, "cleanNanosecondsPerByte": clean, "worstNanosecondsPerByte": worst.cost,

@@ -1,0 +1,273 @@
+// One pass over a text that says which of many patterns may match in it, and where: a hash filter over fingerprints of
+// the required literals of all patterns.
+//
+// Why it never misses a match. Take a match of pattern P in text T that begins at byte b.
+// 1. `RequiredLiterals` of P were extracted so that the match holds one of them, L, with between `before.min` and
+//    `before.max` bytes of the match in front of it (no bound: `max` is nil), and goes on behind it as `after` says.
+//    What the extraction does not understand makes P unknown, and P is then not in the filter: its owner always runs
+//   it.
+// 2. The filter reads T through `fold`, which maps bytes to bytes: ASCII letters to lower case, digits to `0`, the
+//    rest to itself. It maps L's letters and digits alike, so wherever T holds L in any case (and with any digits where
+//    L stands for `\d`), folded T holds folded L. That is more than P asks for, never less. A caseless `s` or `k` that
+//    T writes as U+017F or U+212A is another byte sequence: the extraction lists it as a literal of its own.
+// 3. Of each L four bytes in a row are its fingerprint (two where it is shorter, any byte behind it where it is one
+//    byte). The bits of all fingerprints are set in a bitmap, and at every place of folded T the bit of the four or two
+//    bytes there is looked up, so no fingerprint in T is passed over; zeros behind T stand in for the bytes that the
+//    last places lack. Places whose bit is set are looked up exactly: the literals that have this fingerprint are
+//    compared with the text around it.
+// 4. An occurrence that begins at byte p has b in [p - before.max, p - before.min], and all bytes from b to p are of
+//    `before.bytes`: going back from p until the first byte that is none of them passes b at the latest where it stops.
+//    Just that is the window that is entered, so b lies in some window of P. Where the way back meets a window that the
+//    same kind of front made, it need not go on: that window begins where its own way back, over the same bytes and
+//    from further left, stopped. Where the bytes behind L cannot be those that follow it in a match, this occurrence is
+//    not the one of the match, and no window is entered.
+// 5. A required run of n bytes of a set: every run of at least n such bytes covers one of any n places in a row, so to
+//    look at every n-th byte finds all of them; the match's begin follows as in 4.
+// A pattern without a window therefore has no match, and the leftmost match of one with windows is the first that is
+// found going through its windows in order. PCRE2 always sees the whole text, so lookbehind and lookahead see what they
+// would.
+//
+// Why hashes and no automaton: each step of an automaton waits for the state before it and reads a table that outgrows
+// the caches with the number of literals; fingerprints are independent of one another, and the bitmap stays small.
+
+/// Finds where patterns may match by literals that their matches hold.
+package struct LiteralFilter: Sendable {
+    /// Number of patterns, known ones or not.
+    package let patternCount: Int
+    /// Patterns of which nothing is known, ascending: these always run.
+    package let unknown: [UInt32]
+    package var isEmpty: Bool { literals.isEmpty && runs.isEmpty }
+
+    private struct Output: Sendable, Hashable {
+        var pattern: UInt32
+        /// Index in `fronts`.
+        var front: Int32
+        /// In `tails`; -1: none.
+        var tail: Int32
+    }
+
+    private struct Literal: Sendable {
+        /// In `pool`.
+        var start: Int
+        var count: Int
+        /// Where its fingerprint is.
+        var offset: Int
+        var outputs: Range<Int>
+    }
+
+    private let literals: [Literal]
+    private let pool: [UInt8]
+    private let outputs: [Output]
+    /// The kinds of what comes before literals; few, however many literals there are.
+    private let fronts: [RequiredLiterals.Front]
+    private let tails: TailSet
+    private let prints: FingerprintTable
+
+    private let runs: [Run]
+    /// Bit n of a byte: it is of the n-th kind of run.
+    private let runBytes: [UInt64]
+
+    private struct Run: Sendable {
+        var pattern: UInt32
+        var bit: UInt64
+        var length: Int
+        var before: LengthRange
+    }
+
+    /// Literals of one pattern beyond this many: it runs always.
+    private static let literalsMax = 8192
+    /// How far the way back goes before it gives up and takes what the lengths say.
+    private static let wayBackMax = 512
+
+    /// What bytes of the text and of literals are read as.
+    package static func fold(_ byte: UInt8) -> UInt8 {
+        if byte &- 0x41 < 26 { return byte | 0x20 }
+        return byte &- 0x30 < 10 ? 0x30 : byte
+    }
+
+    /// - Parameter patterns: what is known of each; its place is the pattern's number.
+    package init(_ patterns: [RequiredLiterals]) {
+        patternCount = patterns.count
+        var unknown: [UInt32] = []
+        var runs: [Run] = []
+        var kinds: [ByteSet] = []
+        var fronts: [RequiredLiterals.Front] = []
+        var frontNumbers: [RequiredLiterals.Front: Int32] = [:]
+        var tails = TailSet()
+        var places: [[UInt8]: Int] = [:]
+        var found: [(bytes: [UInt8], outputs: [Output])] = []
+        for (number, pattern) in patterns.enumerated() {
+            let number = UInt32(truncatingIfNeeded: number)
+            if let run = pattern.run, run.length > 0, kinds.count < 64 || kinds.contains(run.bytes) {
+                let kind = kinds.firstIndex(of: run.bytes) ?? kinds.count
+                if kind == kinds.count { kinds.append(run.bytes) }
+                runs.append(
+                    Run(pattern: number, bit: 1 << UInt64(kind), length: run.length, before: run.before.length))
+                continue
+            }
+            guard !pattern.any.isEmpty, pattern.any.count <= Self.literalsMax,
+                pattern.any.allSatisfy({ !$0.bytes.isEmpty })
+            else {
+                unknown.append(number)
+                continue
+            }
+            for literal in pattern.any {
+                let front = frontNumbers[literal.before] ?? Int32(truncatingIfNeeded: fronts.count)
+                if front == fronts.count {
+                    frontNumbers[literal.before] = front
+                    fronts.append(literal.before)
+                }
+                let output = Output(pattern: number, front: front, tail: tails.add(literal.after))
+                if let place = places[literal.bytes] {
+                    found[place].outputs.append(output)
+                } else {
+                    places[literal.bytes] = found.count
+                    found.append((literal.bytes, [output]))
+                }
+            }
+        }
+        self.runs = runs
+        runBytes = (0...255).map { byte in
+            kinds.enumerated().reduce(0) { $1.element.contains(UInt8(byte)) ? $0 | 1 << UInt64($1.offset) : $0 }
+        }
+        self.fronts = fronts
+        self.tails = tails
+        self.unknown = unknown
+
+        var literals: [Literal] = []
+        var pool: [UInt8] = []
+        var outputs: [Output] = []
+        for (bytes, own) in found {
+            // In the order of patterns, each once.
+            let own = Set(own).sorted { ($0.pattern, $0.front, $0.tail) < ($1.pattern, $1.front, $1.tail) }
+            literals.append(
+                Literal(
+                    start: pool.count, count: bytes.count, offset: FingerprintTable.offset(bytes),
+                    outputs: outputs.count..<outputs.count + own.count))
+            pool += bytes
+            outputs += own
+        }
+        prints = FingerprintTable(found.map(\.bytes))
+        self.literals = literals
+        self.pool = pool
+        self.outputs = outputs
+    }
+
+    /// Enters the windows of all patterns whose literals or runs `text` holds. Patterns of `unknown` are not entered.
+    package func scan(_ text: Span<UInt8>, into candidates: inout CandidateSet) {
+        candidates.reset(patterns: patternCount)
+        text.withUnsafeBufferPointer { text in
+            if !runs.isEmpty {
+                runBytes.withUnsafeBufferPointer { kinds in
+                    for run in runs { find(run, in: text, kinds, &candidates) }
+                }
+            }
+            guard !literals.isEmpty, !text.isEmpty else { return }
+            // Moved out, so that windows can be entered meanwhile.
+            var folded = [UInt8]()
+            var hits = [UInt32]()
+            swap(&folded, &candidates.folded)
+            swap(&hits, &candidates.hits)
+            Self.fold(text, into: &folded)
+            folded.withUnsafeBufferPointer { folded in
+                // In parts, so that the places found stay in the cache and their numbers fit.
+                var start = 0
+                while start < text.count {
+                    let end = min(text.count, start + Self.partBytes)
+                    let count = prints.places(in: folded, from: start, to: end, &hits)
+                    for index in 0..<count { look(start + Int(hits[index]), text, folded, &candidates) }
+                    start = end
+                }
+            }
+            swap(&folded, &candidates.folded)
+            swap(&hits, &candidates.hits)
+        }
+    }
+
+    private static let partBytes = 4096
+
+    /// Folded, and as many zeros behind as a fingerprint has bytes.
+    private static func fold(_ text: UnsafeBufferPointer<UInt8>, into folded: inout [UInt8]) {
+        let wanted = text.count + FingerprintTable.bytesMax
+        if folded.count < wanted { folded = [UInt8](repeating: 0, count: max(wanted, 2 * folded.count)) }
+        folded.withUnsafeMutableBufferPointer { folded in
+            // Branch-free, so that the loop is vectorised.
+            for index in 0..<text.count {
+                let byte = text[index]
+                let lower = byte | (byte &- 0x41 < 26 ? 0x20 : 0)
+                folded[index] = byte &- 0x30 < 10 ? 0x30 : lower
+            }
+            for index in text.count..<wanted { folded[index] = 0 }
+        }
+    }
+
+    /// Compares the literals whose fingerprint stands at `place`.
+    private func look(
+        _ place: Int, _ text: UnsafeBufferPointer<UInt8>, _ folded: UnsafeBufferPointer<UInt8>,
+        _ candidates: inout CandidateSet
+    ) {
+        prints.forEachLiteral(at: place, in: folded) { number in
+            let literal = literals[number]
+            let start = place - literal.offset
+            guard start >= 0, start + literal.count <= text.count else { return }
+            for index in 0..<literal.count where folded[start + index] != pool[literal.start + index] { return }
+            for index in literal.outputs {
+                let output = outputs[index]
+                if output.tail >= 0, !tails.holds(output.tail, text, at: start + literal.count) { continue }
+                enter(output, start, text, &candidates)
+            }
+        }
+    }
+
+    private func enter(
+        _ output: Output, _ start: Int, _ text: UnsafeBufferPointer<UInt8>, _ candidates: inout CandidateSet
+    ) {
+        let front = fronts[Int(output.front)]
+        let high = start - front.length.min
+        // The text is too short in front of the literal.
+        if high < 0 { return }
+        let floor = front.length.max.map { max(0, start - $0) } ?? 0
+        var low = start
+        if front.bytes == .all {
+            low = floor
+        } else {
+            let stop = max(floor, start - Self.wayBackMax)
+            var window = candidates.lastWindow(of: output.pattern, front: output.front)
+            // Made by a literal that begins later: its way back may have been cut further right.
+            if let known = window, known.high + front.length.min > start { window = nil }
+            while low > stop, front.bytes.contains(text[low - 1]) {
+                low -= 1
+                if let window, low <= window.high {
+                    low = min(low, window.low)
+                    break
+                }
+            }
+            if low == stop, low > floor, front.bytes.contains(text[low - 1]) { low = floor }
+        }
+        if low <= high { candidates.insert(output.pattern, low, high, front: output.front) }
+    }
+
+    /// - Parameter kinds: 256 of them.
+    private func find(
+        _ run: Run, in text: UnsafeBufferPointer<UInt8>, _ kinds: UnsafeBufferPointer<UInt64>,
+        _ candidates: inout CandidateSet
+    ) {
+        var index = run.length - 1
+        while index < text.count {
+            guard kinds[Int(text[index])] & run.bit != 0 else {
+                index += run.length
+                continue
+            }
+            var start = index
+            while start > 0, kinds[Int(text[start - 1])] & run.bit != 0 { start -= 1 }
+            var end = index + 1
+            while end < text.count, kinds[Int(text[end])] & run.bit != 0 { end += 1 }
+            let high = end - run.length - run.before.min
+            if end - start >= run.length, high >= 0 {
+                candidates.insert(run.pattern, run.before.max.map { max(0, start - $0) } ?? 0, high)
+            }
+            // `end` is no such byte.
+            index = end + run.length
+        }
+    }
+}
