@@ -2,7 +2,7 @@ package import GuardChatTemplates
 import GuardCore
 import GuardJSON
 package import GuardLLMSchema
-import GuardTokenizers
+package import GuardTokenizers
 
 /// Tokens of each prompt of a request, as the server will count them.
 package struct PromptCount: Sendable, Hashable {
@@ -40,31 +40,46 @@ extension ModelEntry {
             }
             return PromptCount(perPrompt: counts, why: why)
         case .chat(let chat):
-            if counting == .mistralCommon, let count = MistralPrompt.count(chat, tokenizer) {
+            if let count = countWithoutText(chat, tokenizer) {
                 return PromptCount(perPrompt: [count], why: why)
             }
             guard templates.standard != nil || templates.toolUse != nil else {
                 return PromptCount(perPrompt: Self.estimate(view), why: why + ["no_chat_template"])
             }
-            var prompt = try PromptRenderer(counting: counting, templates: templates).render(chat)
-            why += counting.chatWhy
-            var addsSpecialTokens = chat.addSpecialTokens ?? false
-            switch counting {
-            case .mistralCommon: why.append("mistral_common_template")
-            case .llamacpp:
-                if chat.tools != nil { why.append("llamacpp_tools") }
-                // The vocabulary's start token is added, and the template's own taken away where both would be.
-                addsSpecialTokens = true
-                if tokenizer.addsStartToken, let bos = tokenizer.bosToken, prompt.starts(with: bos.utf8) {
-                    prompt.removeFirst(bos.utf8.count)
-                }
-            case .tgi:
-                if Array(chat.messages.elements).last?["role"]?.string == "assistant" { why.append("tgi_prefill") }
-            case .hf, .transformers5, .ollama: break
-            }
-            let count = tokenizer.count(prompt, specials: .parseControl, addSpecialTokens: addsSpecialTokens)
-            return PromptCount(perPrompt: [count], why: why)
+            let prompt = try chatPrompt(chat, tokenizer)
+            let count = tokenizer.count(
+                prompt.text, specials: .parseControl, addSpecialTokens: prompt.addsSpecialTokens)
+            return PromptCount(perPrompt: [count], why: why + prompt.why)
         }
+    }
+
+    /// Number of tokens of a prompt that is built from ids, so that there is no text to show (mistral-common); `nil` where
+    /// it is tokenized as the template wrote it.
+    package func countWithoutText(_ chat: RequestView.Chat, _ tokenizer: Tokenizer) -> Int? {
+        counting == .mistralCommon ? MistralPrompt.count(chat, tokenizer) : nil
+    }
+
+    /// What the server tokenizes for a conversation; special tokens in it are parsed (`SpecialTokens.parseControl`).
+    package func chatPrompt(
+        _ chat: RequestView.Chat, _ tokenizer: Tokenizer
+    ) throws(TemplateError) -> (text: [UInt8], addsSpecialTokens: Bool, why: [String]) {
+        var prompt = try PromptRenderer(counting: counting, templates: templates).render(chat)
+        var why = counting.chatWhy
+        var addsSpecialTokens = chat.addSpecialTokens ?? false
+        switch counting {
+        case .mistralCommon: why.append("mistral_common_template")
+        case .llamacpp:
+            if chat.tools != nil { why.append("llamacpp_tools") }
+            // The vocabulary's start token is added, and the template's own taken away where both would be.
+            addsSpecialTokens = true
+            if tokenizer.addsStartToken, let bos = tokenizer.bosToken, prompt.starts(with: bos.utf8) {
+                prompt.removeFirst(bos.utf8.count)
+            }
+        case .tgi:
+            if Array(chat.messages.elements).last?["role"]?.string == "assistant" { why.append("tgi_prefill") }
+        case .hf, .transformers5, .ollama: break
+        }
+        return (prompt, addsSpecialTokens, why)
     }
 
     /// One token for every three bytes and eight for each message: above what today's vocabularies give for prose and

@@ -27,7 +27,7 @@ final class BytePairModel: @unchecked Sendable {
 
     let vocabulary: Vocabulary
     let options: Options
-    private let merges: MergeTable
+    let merges: MergeTable
     /// Symbol of each byte (of each ASCII character in models of characters), or `absent`.
     private let symbolOfByte: UnsafeMutablePointer<UInt32>
     /// Priority of the merge of two bytes, `first * 256 + second`, in models of all bytes: every merging begins with
@@ -84,7 +84,7 @@ final class BytePairModel: @unchecked Sendable {
         guard symbols.count == 256, joints.isEmpty || joints.count == 1024, wholeness.count == vocabulary.count,
             let symbolsBase = symbols.baseAddress, let wholenessBase = wholeness.baseAddress,
             symbols.allSatisfy({ $0 == Self.absent || Int($0) < wholeness.count })
-        else { throw image.malformed("tables of the model") }
+        else { throw image.malformed(.symbolOfByte, "tables of the model") }
         symbolOfByte = symbolsBase
         self.wholeness = UnsafeMutableRawPointer(wholenessBase).assumingMemoryBound(to: Atomic<UInt8>.self)
         self.joints = joints.isEmpty ? nil : joints.baseAddress

@@ -8,8 +8,8 @@ import Synchronization
 
 /// Counts as the server of a model does: its own chat template, its own tokenizer.
 final class ModelCounting: MockCounting {
-    private let tokenizer: Tokenizer
-    private let renderer: PromptRenderer
+    let tokenizer: Tokenizer
+    private let entry: ModelEntry
     /// Tests and benchmarks ask for the same answers again and again.
     private let known = Mutex<[[UInt8]: [(id: UInt32, text: [UInt8])]]>([:])
     private static let knownMax = 64
@@ -18,14 +18,24 @@ final class ModelCounting: MockCounting {
     init?(_ entry: ModelEntry) {
         guard let tokenizer = entry.tokenizer else { return nil }
         self.tokenizer = tokenizer
-        renderer = PromptRenderer(counting: entry.counting, templates: entry.templates)
+        self.entry = entry
     }
 
-    func chatTokens(messages: JSONNode, tools: JSONNode?) throws(MockRefusal) -> Int {
-        var chat = RequestView.Chat(messages: messages)
-        chat.tools = tools
+    func chatTokens(_ chat: RequestView.Chat) throws(MockRefusal) -> Int {
+        let prompt = try self.prompt(chat)
+        return tokenizer.count(prompt.text, specials: .parseControl, addSpecialTokens: prompt.addsSpecialTokens)
+    }
+
+    /// - Parameter counting: `nil` for that of the model's entry.
+    /// - Throws: what the template raises.
+    func prompt(
+        _ chat: RequestView.Chat, as counting: ModelEntry.Counting? = nil
+    ) throws(MockRefusal) -> (text: [UInt8], addsSpecialTokens: Bool) {
+        var entry = entry
+        if let counting { entry.counting = counting }
         do {
-            return tokenizer.count(try renderer.render(chat), specials: .parseControl, addSpecialTokens: false)
+            let prompt = try entry.chatPrompt(chat, tokenizer)
+            return (prompt.text, prompt.addsSpecialTokens)
         } catch {
             throw MockRefusal(error.message)
         }
