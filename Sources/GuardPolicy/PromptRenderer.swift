@@ -35,13 +35,7 @@ package struct PromptRenderer: Sendable {
         var prefill: [UInt8]?
         switch counting {
         case .hf, .transformers5, .mistralCommon:
-            if goesOn, addsGenerationPrompt {
-                throw TemplateError(
-                    .value, "continue_final_message and add_generation_prompt are not compatible. Use"
-                        + " continue_final_message when you want the model to continue the final message, and"
-                        + " add_generation_prompt when you want to add a header that will prompt it to start a new"
-                        + " assistant message instead.")
-            }
+            try Self.checkFlags(chat)
         case .tgi:
             addsGenerationPrompt = true
             goesOn = messages.last?.isAssistant ?? false
@@ -65,6 +59,15 @@ package struct PromptRenderer: Sendable {
             addGenerationPrompt: addsGenerationPrompt, extra: extra)
         if goesOn, let last = messages.last { prompt = try Self.cut(prompt, behind: lastText(last)) }
         return prompt + (prefill ?? [])
+    }
+
+    private static func checkFlags(_ chat: RequestView.Chat) throws(TemplateError) {
+        guard chat.continueFinalMessage, chat.addGenerationPrompt else { return }
+        throw TemplateError(
+            .value, "continue_final_message and add_generation_prompt are not compatible. Use"
+                + " continue_final_message when you want the model to continue the final message, and"
+                + " add_generation_prompt when you want to add a header that will prompt it to start a new"
+                + " assistant message instead.")
     }
 
     /// Cuts the prompt behind the final message, as `continue_final_message` of transformers does.
@@ -102,9 +105,12 @@ package struct PromptRenderer: Sendable {
         guard let template = templates.template(hasTools: chat.tools != nil) else {
             throw TemplateError(.value, "the model has no chat template")
         }
-        return try template.render(
+        try Self.checkFlags(chat)
+        let prompt = try template.render(
             messages: Value(json: chat.messages), tools: chat.tools.map { Value(json: $0) },
             addGenerationPrompt: chat.addGenerationPrompt, extra: templates.variables)
+        guard chat.continueFinalMessage, let last = Array(chat.messages.elements).last else { return prompt }
+        return try Self.cut(prompt, behind: lastText(last))
     }
 
     private func message(_ node: JSONNode, isList: Bool) -> Value {

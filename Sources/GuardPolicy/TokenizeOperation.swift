@@ -1,7 +1,7 @@
 import GuardChatTemplates
 import GuardCore
 package import GuardJSON
-import GuardLLMSchema
+package import GuardLLMSchema
 package import GuardTokenizers
 
 /// Counts texts and conversations: what `guardctl tokenize` and `POST /v1/tokenize` share.
@@ -48,9 +48,9 @@ package struct TokenizeOperation: Sendable {
         if let text = input["text"] {
             guard let bytes = text.stringBytes else { throw Problem(message: "text is a string") }
             write(bytes, isChat: false, &writer)
-        } else if let messages = input["messages"] {
+        } else if input["messages"] != nil {
             do {
-                let chat = try chat(input, messages)
+                let chat = try Self.chat(input)
                 let prompt = try rendersAsLibrary ? renderer.renderAsLibrary(chat) : renderer.render(chat)
                 write(prompt, isChat: true, &writer)
                 if !countOnly { writer.member("rendered", utf8: prompt) }
@@ -68,18 +68,23 @@ package struct TokenizeOperation: Sendable {
         return writer.bytes
     }
 
-    private func chat(_ input: JSONNode, _ messages: JSONNode) throws(Problem) -> RequestView.Chat {
-        guard messages.kind == .array, messages.elements.allSatisfy({ $0.kind == .object }) else {
-            throw Problem(message: "messages is an array of objects")
-        }
+    /// The conversation of an input with `messages`; `tools`, `add_generation_prompt` and `continue_final_message` may be there.
+    package static func chat(_ input: JSONNode) throws(Problem) -> RequestView.Chat {
+        guard let messages = input["messages"], messages.kind == .array,
+            messages.elements.allSatisfy({ $0.kind == .object })
+        else { throw Problem(message: "messages is an array of objects") }
         var chat = RequestView.Chat(messages: messages)
         if let tools = input["tools"], !tools.isNull {
             guard tools.kind == .array else { throw Problem(message: "tools is an array") }
             if tools.count > 0 { chat.tools = tools }
         }
-        if let flag = input["add_generation_prompt"] {
-            guard let value = flag.bool else { throw Problem(message: "add_generation_prompt is true or false") }
-            chat.addGenerationPrompt = value
+        for (field, path) in [
+            ("add_generation_prompt", \RequestView.Chat.addGenerationPrompt),
+            ("continue_final_message", \RequestView.Chat.continueFinalMessage),
+        ] {
+            guard let flag = input[field] else { continue }
+            guard let value = flag.bool else { throw Problem(message: "\(field) is true or false") }
+            chat[keyPath: path] = value
         }
         return chat
     }

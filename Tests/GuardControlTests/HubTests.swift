@@ -42,6 +42,7 @@ import Testing
         #expect(try url.resolving("/y?z=1").text == "https://hub.example/y?z=1")
         #expect(try url.resolving("//cdn.example/y").text == "https://cdn.example/y")
         #expect(try url.resolving("http://127.0.0.1:80/").origin == "http://127.0.0.1")
+        #expect(try ServerURL("http://[::1]:80/").origin == "http://[::1]")
         // The token goes to one origin only: none of these is taken for it.
         for other in ["https://hub.example:444/", "https://hub.example.evil/", "http://hub.example/", "//hub.example:8443/"] {
             #expect(try url.resolving(other).origin != url.origin, "\(other)")

@@ -1,3 +1,4 @@
+import Foundation
 import GuardCore
 import GuardJSON
 import GuardLLMSchema
@@ -12,7 +13,7 @@ import Testing
 @Suite struct DiagnosisTests {
     private static let own: Result<OwnCounting, any Error> = Result {
         let entry = try ModelLoading.entry(TestData.fixtures.appending(path: "tokenizers/byte-level").path)
-        guard let tokenizer = entry.tokenizer else { throw TestData.Missing(description: "no tokenizer") }
+        let tokenizer = try #require(entry.tokenizer)
         return OwnCounting(entry: entry, tokenizer: tokenizer)
     }
 

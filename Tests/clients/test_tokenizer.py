@@ -322,6 +322,10 @@ class PullTests(Folder):
         self.pull("--lock", lock, status=2)
         self.assertFalse(self.target.exists())
 
+    def test_a_lock_that_cannot_be_written(self):
+        self.pull("--lock", self.folder / "none" / "a.lock", status=2)
+        self.assertFalse(self.target.exists())
+
     def test_pins(self):
         right = "tokenizer.json=" + sha256(FILES["tokenizer.json"])
         self.pull("--sha256", "tokenizer.json=" + "0" * 64, status=2)

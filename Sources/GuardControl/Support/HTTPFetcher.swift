@@ -118,8 +118,8 @@ struct ServerURL: Sendable, Hashable {
             throw Problem(description: "'\(text)' has characters that a URL does not have")
         }
         isEncrypted = scheme == "https"
-        let isDefault = host.hasSuffix(isEncrypted ? ":443" : ":80")
-        let name = isDefault ? host.prefix { $0 != ":" } : host
+        let port = isEncrypted ? ":443" : ":80"
+        let name = host.hasSuffix(port) ? host.dropLast(port.count) : host
         origin = scheme + "://" + name.lowercased()
         self.path = path.hasSuffix("/") ? String(path.dropLast()) : String(path)
     }

@@ -48,8 +48,16 @@ struct Pull: Sendable {
             repo: repository.name, commit: listing.commit,
             files: contents.map { .init(name: $0.name, sha256: ModelFile.sha256($0.bytes), bytes: $0.bytes.count) })
         let stale = Set(known?.files.map(\.name) ?? []).subtracting(names)
-        try TargetFolder(path: target).replace(contents, removing: stale.sorted())
-        if known != lock { try TargetFolder.write(lock.json, to: lockPath) }
+        // A lock within the folder comes with it; one elsewhere is ready before the folder changes.
+        if lockPath == target + "/" + PullLock.defaultName {
+            contents.append((PullLock.defaultName, lock.json))
+            try TargetFolder(path: target).replace(contents, removing: stale.sorted())
+        } else {
+            let staged = try StagedFile(lock.json, for: lockPath)
+            defer { staged.discard() }
+            try TargetFolder(path: target).replace(contents, removing: stale.sorted())
+            try staged.commit()
+        }
         return Outcome(lock: lock, wasLocked: known != nil && !updates)
     }
 

@@ -34,18 +34,7 @@ struct TargetFolder: Sendable {
         for name in names { unlink(trimmed + "/" + name) }
     }
 
-    /// Writes a file that appears as a whole or not at all.
-    static func write(_ bytes: [UInt8], to path: String) throws(HubFailure) {
-        let temporary = path + ".\(getpid()).tmp"
-        try writePlain(bytes, to: temporary)
-        guard rename(temporary, path) == 0 else {
-            let failure = failure(path)
-            unlink(temporary)
-            throw failure
-        }
-    }
-
-    private static func writePlain(_ bytes: [UInt8], to path: String) throws(HubFailure) {
+    fileprivate static func writePlain(_ bytes: [UInt8], to path: String) throws(HubFailure) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure(path) }
         var isWritten = true
@@ -69,7 +58,25 @@ struct TargetFolder: Sendable {
         }
     }
 
-    private static func failure(_ path: String) -> HubFailure {
+    fileprivate static func failure(_ path: String) -> HubFailure {
         HubFailure(subject: path, reason: String(cString: strerror(errno)))
     }
+}
+
+/// A file that is written beside its place and appears there as a whole, or not at all.
+struct StagedFile: Sendable {
+    private let path: String
+    private let temporary: String
+
+    init(_ bytes: [UInt8], for path: String) throws(HubFailure) {
+        self.path = path
+        temporary = path + ".\(getpid()).tmp"
+        try TargetFolder.writePlain(bytes, to: temporary)
+    }
+
+    func commit() throws(HubFailure) {
+        guard rename(temporary, path) == 0 else { throw TargetFolder.failure(path) }
+    }
+
+    func discard() { unlink(temporary) }
 }

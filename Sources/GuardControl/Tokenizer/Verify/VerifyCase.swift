@@ -1,6 +1,7 @@
 import GuardCore
 import GuardJSON
 import GuardLLMSchema
+import GuardPolicy
 import GuardTokenizers
 
 /// One text or conversation that both sides count.
@@ -42,24 +43,12 @@ extension VerifyCase {
             self.init(name: id ?? name, input: .text(bytes))
             return
         }
-        guard let messages = json["messages"] else { throw Problem(description: "'text' or 'messages' is wanted") }
-        guard messages.kind == .array, messages.elements.allSatisfy({ $0.kind == .object }) else {
-            throw Problem(description: "messages is an array of objects")
+        guard json["messages"] != nil else { throw Problem(description: "'text' or 'messages' is wanted") }
+        do {
+            self.init(name: id ?? name, input: .chat(try TokenizeOperation.chat(json)))
+        } catch {
+            throw Problem(description: error.message)
         }
-        var chat = RequestView.Chat(messages: messages)
-        if let tools = json["tools"], !tools.isNull {
-            guard tools.kind == .array else { throw Problem(description: "tools is an array") }
-            if tools.count > 0 { chat.tools = tools }
-        }
-        for (field, path) in [
-            ("add_generation_prompt", \RequestView.Chat.addGenerationPrompt),
-            ("continue_final_message", \RequestView.Chat.continueFinalMessage),
-        ] {
-            guard let flag = json[field] else { continue }
-            guard let value = flag.bool else { throw Problem(description: "\(field) is true or false") }
-            chat[keyPath: path] = value
-        }
-        self.init(name: id ?? name, input: .chat(chat))
     }
 
     /// Marks the case if a text of it has the string of one of these tokens.
