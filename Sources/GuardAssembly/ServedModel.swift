@@ -19,6 +19,19 @@ package struct ServedModel: Sendable {
         return ServedModel(source: source, templates: try templates(of: source, path: path))
     }
 
+    /// The model in use, with the pipeline of the entry's counting mode.
+    package func serve(in entry: inout ModelEntry) {
+        entry.serve(tokenizer, templates, source.transformersModel)
+    }
+
+    /// The model counted as a server of this kind does.
+    package func promptBuilder(_ counting: ModelEntry.Counting) -> PromptBuilder {
+        var entry = ModelEntry(match: Glob("*"), counting: counting)
+        serve(in: &entry)
+        return PromptBuilder(
+            tokenizer: entry.tokenizer ?? tokenizer, renderer: PromptRenderer(counting: counting, templates: templates))
+    }
+
     /// None for a lone file or a base model.
     private static func templates(of source: ModelSource, path: String) throws -> ModelTemplates {
         guard let config = try configuration(of: source, path: path) else { return ModelTemplates() }

@@ -10,6 +10,8 @@ package struct ModelFile: Sendable, Hashable {
         case configuration
         /// `chat_template.jinja`.
         case template
+        /// `config.json`: the kind of the model.
+        case model
     }
 
     package var role: Role
@@ -60,6 +62,9 @@ package struct ModelSource: Sendable {
     /// An image's tables are used where they lie; an image of the source file loads as that file does.
     package var isMapped = false
 
+    /// What transformers 5 chooses the tokenizer's class by.
+    package var transformersModel: TransformersModel { TransformersModel(files) }
+
     package func file(_ role: ModelFile.Role) -> ModelFile? { files.first { $0.role == role } }
 
     /// Reads everything of a model that counting needs.
@@ -86,6 +91,7 @@ package struct ModelSource: Sendable {
                 content: keepsVocabulary ? vocabulary : nil)
         ]
         if let configuration { files.append(configuration) }
+        if let model = try optional(.model, "config.json", in: folder) { files.append(model) }
         if isFolder, let template = try optional(.template, "chat_template.jinja", in: folder) {
             files.append(template)
         }

@@ -47,11 +47,19 @@ import Testing
             }
         }
         #expect(outcomes > 0)
+        // Every way of counting, with the pipeline that it chooses by the model's files.
+        for counting in ModelEntry.Counting.allCases {
+            let first = TokenizeOperation(original.promptBuilder(counting))
+            let second = TokenizeOperation(compiled.promptBuilder(counting))
+            for line in Self.conversations + [ArraySlice(Array(#"{"text": "<s> a  b</s>"}"#.utf8))] {
+                let json = try JSONDocument(Array(line)).root
+                #expect(try second.run(json) == (try first.run(json)), "\(path) \(counting)")
+            }
+        }
     }
 
     private func operation(_ model: ServedModel, _ isLibrary: Bool) -> TokenizeOperation {
-        var operation = TokenizeOperation(
-            tokenizer: model.tokenizer, renderer: PromptRenderer(counting: .hf, templates: model.templates))
+        var operation = TokenizeOperation(model.promptBuilder(.hf))
         operation.rendersAsLibrary = isLibrary
         return operation
     }

@@ -1,4 +1,5 @@
 import Foundation
+import GuardAssembly
 import GuardCore
 import GuardJSON
 import GuardLLMSchema
@@ -12,9 +13,8 @@ import Testing
 /// What is deduced from two sides' figures.
 @Suite struct DiagnosisTests {
     private static let own: Result<OwnCounting, any Error> = Result {
-        let entry = try ModelLoading.entry(TestData.fixtures.appending(path: "tokenizers/byte-level").path)
-        let tokenizer = try #require(entry.tokenizer)
-        return OwnCounting(entry: entry, tokenizer: tokenizer)
+        let model = try ServedModel.load(path: TestData.fixtures.appending(path: "tokenizers/byte-level").path)
+        return OwnCounting(builder: model.promptBuilder(.hf))
     }
 
     private func own() throws -> OwnCounting { try Self.own.get() }
@@ -95,17 +95,17 @@ import Testing
 
     @Test func specialStringsAsTextAreSpecials() throws {
         let counting = try own()
-        func asText(_ testCase: VerifyCase, _ theirs: inout CountedPrompt, keepsIDs: Bool) {
+        func asText(_ testCase: VerifyCase, _ theirs: inout CountedPrompt) {
             guard testCase.hasSpecialStrings, case .text(let text) = testCase.input else { return }
             let ids = counting.tokenizer.encode(text, specials: .asText, addSpecialTokens: true).map(\.value)
             (theirs.ids, theirs.count) = (ids, ids.count)
         }
         let names: Set<String> = ["text-special-1", "text-special-2"]
-        let byIDs = try causes(observations { asText($0, &$1, keepsIDs: true) })
+        let byIDs = try causes(observations { asText($0, &$1) })
         #expect(Set(byIDs.keys) == names && Set(byIDs.values) == [.specials])
         let byCounts = try causes(
             observations { testCase, theirs in
-                asText(testCase, &theirs, keepsIDs: false)
+                asText(testCase, &theirs)
                 theirs.ids = nil
             })
         #expect(Set(byCounts.keys) == names && Set(byCounts.values) == [.specials])

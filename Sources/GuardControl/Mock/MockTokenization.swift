@@ -1,3 +1,4 @@
+import GuardCore
 import GuardJSON
 import GuardLLMSchema
 import GuardPolicy
@@ -17,33 +18,29 @@ struct MockTokenization {
             throw MockRefusal("the body is not JSON: \(error)")
         }
         var writer = JSONWriter()
-        func ids(_ text: [UInt8], _ specials: SpecialTokens, _ addsSpecialTokens: Bool) -> [UInt32] {
-            model.tokenizer.encode(text, specials: specials, addSpecialTokens: addsSpecialTokens).map(\.value)
-        }
         if path == "/apply-template" {
-            let prompt = try model.prompt(try MockRequest.chat(root), as: .llamacpp)
-            writer.object { $0.member("prompt", utf8: prompt.text) }
+            let prompt = try model.prompt(try MockRequest.chat(root), by: model.llama)
+            writer.object { $0.member("prompt", utf8: prompt.rendered) }
         } else if path == "/chat_tokenize" {
-            let prompt = try model.prompt(try MockRequest.chat(root), as: .tgi)
-            let tokens = ids(prompt.text, .parseControl, prompt.addsSpecialTokens)
+            let prompt = try model.prompt(try MockRequest.chat(root), by: model.tgi)
             writer.object {
                 $0.key("tokenize_response")
-                Self.write(simple: tokens, &$0)
-                $0.member("templated_text", utf8: prompt.text)
+                Self.write(simple: model.ids(prompt), &$0)
+                $0.member("templated_text", utf8: prompt.rendered)
             }
         } else if root["messages"] != nil {
-            let prompt = try model.prompt(try MockRequest.chat(root))
-            Self.write(vllm: ids(prompt.text, .parseControl, prompt.addsSpecialTokens), &writer)
+            Self.write(vllm: model.ids(try model.prompt(try MockRequest.chat(root))), &writer)
         } else if let text = root["prompt"]?.stringBytes {
-            Self.write(vllm: ids(text, .parse, root["add_special_tokens"]?.bool ?? true), &writer)
+            Self.write(vllm: model.ids(text, addsSpecialTokens: root["add_special_tokens"]?.bool), &writer)
         } else if let text = root["inputs"]?.stringBytes {
-            Self.write(simple: ids(text, .parse, root["add_special_tokens"]?.bool ?? true), &writer)
+            Self.write(simple: model.ids(text, addsSpecialTokens: root["add_special_tokens"]?.bool), &writer)
         } else if let text = root["content"]?.stringBytes {
-            let specials: SpecialTokens = root["parse_special"]?.bool ?? true ? .parseControl : .asText
-            let tokens = ids(text, specials, root["add_special"]?.bool ?? false)
+            let ids = model.llama.tokenizer.encode(
+                text, specials: root["parse_special"]?.bool ?? true ? .parseControl : .asText,
+                addSpecialTokens: root["add_special"]?.bool ?? false)
             writer.object {
                 $0.key("tokens")
-                $0.array { for id in tokens { $0.integer(id) } }
+                $0.array { for id in ids { $0.integer(id.value) } }
             }
         } else {
             throw MockRefusal("one of prompt, messages, inputs and content is wanted")

@@ -59,12 +59,12 @@ struct TokenizerInspection {
         let hasTemplate = templates.contains { $0.error == nil }
         let chat = hasTemplate ? "" : "texts only: no chat template"
         var modes = [("hf", chat)]
-        if tokenizer.asTransformers5() !== tokenizer {
-            modes.append(("transformers5", "other ids than hf: transformers 5 makes this pipeline anew"))
-        }
-        if tokenizer.format == .tekken {
-            modes.append(
-                ("mistral-common", tokenizer.version == "v3" ? "exact for plain texts" : "estimated: tekken \(tokenizer.version ?? "without version")"))
+        let isMadeAnew = tokenizer.asTransformers5(source.transformersModel) !== tokenizer
+        let anew = isMadeAnew ? "other ids than hf: transformers 5 makes this pipeline anew" : ""
+        if isMadeAnew { modes.append(("hf5", anew)) }
+        modes.append(("transformers5", [chat, anew].filter { !$0.isEmpty }.joined(separator: "; ")))
+        if tokenizer.format == .tekken || tokenizer.addedToken("[INST]") != nil {
+            modes.append(("mistral-common", tokenizer.version.map { "tekken \($0)" } ?? ""))
         }
         modes.append(("tgi", chat))
         modes.append(("llamacpp", chat))

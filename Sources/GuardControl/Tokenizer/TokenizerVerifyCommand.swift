@@ -1,4 +1,5 @@
 package import ArgumentParser
+import GuardAssembly
 import GuardCore
 import GuardJSON
 import GuardPolicy
@@ -67,17 +68,14 @@ package struct TokenizerVerifyCommand: AsyncParsableCommand {
         }
         let server: ServerURL
         do { server = try ServerURL(url) } catch { throw ValidationError("--url: \(error)") }
-        let model = try ModelLoading.entry(tokenizer)
-        guard let loaded = model.tokenizer else { throw Diagnostic(file: tokenizer, "no tokenizer") }
-        let cases = try allCases(loaded)
+        let served = try ServedModel.load(path: tokenizer)
+        let cases = try allCases(served.tokenizer)
         let headers = try TokenFile.headers(tokenFile)
         let report = try await HTTPFetcher.with(seconds: timeout) { http in
             var live = try await TokenizeServer(
                 http: http, url: server, headers: headers, api: wantedAPI, model: self.model)
-            var entry = model
-            entry.counting = wantedCounting ?? live.api.counting
-            let own = entry.counting == .transformers5 ? loaded.asTransformers5() : loaded
-            return try await run(cases, OwnCounting(entry: entry, tokenizer: own), &live)
+            let counting = wantedCounting ?? live.api.counting
+            return try await run(cases, OwnCounting(builder: served.promptBuilder(counting)), &live)
         }
         Console.line(format == .json ? report.json : Array(report.text.utf8))
         if !report.differences.isEmpty { throw ExitStatus.findings }
@@ -136,9 +134,8 @@ package struct TokenizerVerifyCommand: AsyncParsableCommand {
         _ testCase: VerifyCase, _ counting: OwnCounting, _ server: TokenizeServer
     ) -> String? {
         guard !testCase.isText else { return nil }
-        if counting.entry.templates.standard == nil, counting.entry.templates.toolUse == nil,
-            counting.entry.counting != .mistralCommon
-        {
+        let templates = counting.builder.renderer.templates
+        if templates.standard == nil, templates.toolUse == nil, counting.counting != .mistralCommon {
             return "the model has no chat template"
         }
         if server.api == .ollama { return "Ollama renders by a Go template of its own: not comparable" }

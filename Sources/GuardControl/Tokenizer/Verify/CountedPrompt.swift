@@ -16,28 +16,30 @@ struct CountedPrompt: Sendable, Equatable {
 
 /// What we count for a case, and could count if special tokens were treated otherwise.
 struct OwnCounting: Sendable {
-    let entry: ModelEntry
-    let tokenizer: Tokenizer
+    let builder: PromptBuilder
+
+    var tokenizer: Tokenizer { builder.tokenizer }
+    var counting: ModelEntry.Counting { builder.renderer.counting }
 
     func counted(_ input: VerifyCase.Input) -> CountedPrompt {
-        switch input {
-        case .text(let text):
-            let ids = tokenizer.encode(text, specials: textSpecials, addSpecialTokens: true)
-            return CountedPrompt(ids: ids.map(\.value), count: ids.count)
-        case .chat(let chat):
-            if let count = entry.countWithoutText(chat, tokenizer) { return CountedPrompt(count: count) }
-            do {
-                let prompt = try entry.chatPrompt(chat, tokenizer)
-                let ids = tokenizer.encode(
-                    prompt.text, specials: .parseControl, addSpecialTokens: prompt.addsSpecialTokens)
-                return CountedPrompt(ids: ids.map(\.value), count: ids.count, rendered: prompt.text)
-            } catch {
-                return CountedPrompt(refusal: error.message)
+        do throws(TemplateError) {
+            guard let prompt = try prompt(input) else {
+                return CountedPrompt(refusal: "the model has no chat template")
             }
+            let ids = tokenizer.encode(prompt)
+            return CountedPrompt(
+                ids: ids.map(\.value), count: ids.count, rendered: input.isText ? nil : prompt.rendered)
+        } catch {
+            return CountedPrompt(refusal: error.message)
         }
     }
 
-    private var textSpecials: SpecialTokens { entry.counting == .mistralCommon ? .asText : .parse }
+    private func prompt(_ input: VerifyCase.Input) throws(TemplateError) -> TokenizerInput? {
+        switch input {
+        case .text(let text): builder.text(text)
+        case .chat(let chat): try builder.chat(chat)
+        }
+    }
 
     /// One other way to treat special tokens, in words.
     struct Alternative: Sendable {
@@ -47,37 +49,26 @@ struct OwnCounting: Sendable {
 
     /// The same prompt with special tokens added or left out, and with their strings in the text as text.
     func alternatives(_ input: VerifyCase.Input) -> [Alternative] {
-        let text: [UInt8]
-        let modes: [SpecialTokens]
-        let usual: (specials: SpecialTokens, adds: Bool)
-        switch input {
-        case .text(let bytes):
-            text = bytes
-            usual = (textSpecials, true)
-            modes = [.parse, .asText, .parseControl]
-        case .chat(let chat):
-            guard let prompt = try? entry.chatPrompt(chat, tokenizer) else { return [] }
-            text = prompt.text
-            usual = (.parseControl, prompt.addsSpecialTokens)
-            modes = [.parseControl, .parse, .asText]
-        }
+        guard let usual = try? prompt(input) else { return [] }
         var found: [Alternative] = []
-        for specials in modes {
-            for adds in [usual.adds, !usual.adds] where (specials, adds) != usual {
+        for specials in [SpecialTokens.parseControl, .parse, .asText] {
+            for adds in [usual.addsSpecialTokens, !usual.addsSpecialTokens] {
+                var other = usual
+                (other.specials, other.addsSpecialTokens) = (specials, adds)
                 var words: [String] = []
-                if adds != usual.adds {
+                if adds != usual.addsSpecialTokens {
                     words.append("start and end tokens \(adds ? "are added" : "are not added")")
                 }
                 if specials != usual.specials {
                     words.append(
                         specials == .asText
                             ? "strings of special tokens are plain text"
-                            : specials == .parse ? "control strings are not parsed" : "strings of special tokens are parsed")
+                            : specials == .parse
+                                ? "control strings are not parsed" : "strings of special tokens are parsed")
                 }
+                guard !words.isEmpty else { continue }
                 found.append(
-                    Alternative(
-                        ids: tokenizer.encode(text, specials: specials, addSpecialTokens: adds).map(\.value),
-                        words: words.joined(separator: ", ")))
+                    Alternative(ids: tokenizer.encode(other).map(\.value), words: words.joined(separator: ", ")))
             }
         }
         return found

@@ -9,6 +9,8 @@ struct VerifyCase: Sendable {
     enum Input: Sendable {
         case text([UInt8])
         case chat(RequestView.Chat)
+
+        var isText: Bool { if case .text = self { true } else { false } }
     }
 
     /// Of the built-in set its name, of a file the line's `id`, or its number.
@@ -17,7 +19,7 @@ struct VerifyCase: Sendable {
     /// A text of the user's holds strings of special tokens.
     var hasSpecialStrings = false
 
-    var isText: Bool { if case .text = input { true } else { false } }
+    var isText: Bool { input.isText }
 
     var hasTools: Bool {
         guard case .chat(let chat) = input else { return false }
@@ -44,11 +46,17 @@ extension VerifyCase {
             return
         }
         guard json["messages"] != nil else { throw Problem(description: "'text' or 'messages' is wanted") }
+        var chat: RequestView.Chat
         do {
-            self.init(name: id ?? name, input: .chat(try TokenizeOperation.chat(json)))
+            chat = try TokenizeOperation.chat(json)
         } catch {
             throw Problem(description: error.message)
         }
+        if let flag = json["continue_final_message"] {
+            guard let value = flag.bool else { throw Problem(description: "continue_final_message is true or false") }
+            chat.continueFinalMessage = value
+        }
+        self.init(name: id ?? name, input: .chat(chat))
     }
 
     /// Marks the case if a text of it has the string of one of these tokens.

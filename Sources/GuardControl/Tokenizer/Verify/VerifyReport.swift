@@ -28,7 +28,7 @@ struct VerifyReport: Sendable {
         url = server.url.text
         api = server.api.rawValue
         model = server.model
-        self.counting = counting.entry.counting.rawValue
+        self.counting = counting.counting.rawValue
         evidence = server.evidence
         compared = observations.count
         self.skipped = skipped
