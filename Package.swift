@@ -37,6 +37,7 @@ let crypto = External("Crypto", "swift-crypto")
 let lifecycle = External("ServiceLifecycle", "swift-service-lifecycle")
 let signals = External("UnixSignals", "swift-service-lifecycle")
 let arguments = External("ArgumentParser", "swift-argument-parser")
+let httpClient = External("AsyncHTTPClient", "async-http-client")
 
 let modules: [Module] = [
     // base
@@ -51,8 +52,7 @@ let modules: [Module] = [
     // engines
     Module(name: "GuardMatching", uses: ["GuardCore", "CPCRE2"]),
     Module(
-        name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching", "CByteClasses"], external: [crypto],
-        testUses: ["CZLIB"]),
+        name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching", "CByteClasses"], external: [crypto]),
     Module(name: "GuardChatTemplates", uses: ["GuardCore", "GuardJSON"]),
     Module(name: "GuardClassifiers", uses: ["GuardCore"], external: [crypto]),
     Module(
@@ -102,7 +102,7 @@ let modules: [Module] = [
             "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration", "GuardAssembly", "GuardBudgets",
             "GuardDecisionLog", "GuardClassifiers",
         ],
-        external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle]),
+        external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle, httpClient, crypto]),
     // executables
     Module(
         name: "guardd", kind: .executable,
@@ -126,6 +126,7 @@ let packages: [(name: String, dependency: Package.Dependency)] = [
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0")
     ),
     ("swift-argument-parser", .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")),
+    ("async-http-client", .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0")),
 ]
 
 // `GUARD_ONLY=GuardTokenizers,GuardRules swift test` works on some modules without building the rest:
@@ -136,7 +137,7 @@ var testWanted = wanted
 if let only = Context.environment["GUARD_ONLY"], !only.isEmpty {
     testWanted = Set(only.split(separator: ",").map(String.init))
     wanted = []
-    var queue = Array(testWanted) + ["GuardCore"]
+    var queue = Array(testWanted) + ["GuardCore", "CZLIB"]
     while let name = queue.popLast() {
         guard wanted.insert(name).inserted else { continue }
         queue += (byName[name]?.uses ?? []) + (testWanted.contains(name) ? byName[name]?.testUses ?? [] : [])
@@ -192,7 +193,8 @@ if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardStreami
             path: "Benchmarks/rules/Streams", swiftSettings: settings))
 }
 targets.append(
-    .target(name: "GuardTesting", dependencies: ["GuardCore"], path: "Tests/GuardTesting", swiftSettings: settings))
+    .target(
+        name: "GuardTesting", dependencies: ["GuardCore", "CZLIB"], path: "Tests/GuardTesting", swiftSettings: settings))
 
 // `GUARD_BENCHMARKS=1` adds the programs of Benchmarks/; nothing depends on them.
 if Context.environment["GUARD_BENCHMARKS"] == "1", wanted.contains("GuardTokenizers") {

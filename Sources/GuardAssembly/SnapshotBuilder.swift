@@ -14,7 +14,7 @@ import Synchronization
 /// one run are reported together; on any error nothing is made, and the snapshot in force stays.
 package final class SnapshotBuilder: Sendable {
     /// Vocabularies are large and seldom change: a reload takes those whose files are the same from the run before.
-    private let loaded = Mutex<[FileIdentity: LoadedModel]>([:])
+    private let loaded = Mutex<[FileIdentity: ServedModel]>([:])
 
     package init() {}
 
@@ -22,11 +22,6 @@ package final class SnapshotBuilder: Sendable {
         var path: String
         /// Device, inode, size and modification time of the folder or file, and of the files in it.
         var stamps: [Int64]
-    }
-
-    private struct LoadedModel: Sendable {
-        var tokenizer: Tokenizer
-        var templates: ModelTemplates
     }
 
     package struct Result: Sendable {
@@ -45,7 +40,7 @@ package final class SnapshotBuilder: Sendable {
         }
         problems += bundle.warnings
 
-        var kept: [FileIdentity: LoadedModel] = [:]
+        var kept: [FileIdentity: ServedModel] = [:]
         let entries = configuration.models.map { entry($0, &kept, &problems) }
         if problems.contains(where: { $0.level == .error }) { throw Diagnostics(problems) }
         loaded.withLock { $0 = kept }
@@ -59,7 +54,7 @@ package final class SnapshotBuilder: Sendable {
     }
 
     private func entry(
-        _ model: Configuration.Model, _ kept: inout [FileIdentity: LoadedModel], _ problems: inout [Diagnostic]
+        _ model: Configuration.Model, _ kept: inout [FileIdentity: ServedModel], _ problems: inout [Diagnostic]
     ) -> ModelEntry {
         var entry = ModelEntry(
             match: model.match, aliases: model.aliases,
@@ -80,40 +75,21 @@ package final class SnapshotBuilder: Sendable {
         let identity = Self.identity(of: path)
         if let known = kept[identity] ?? loaded.withLock({ $0[identity] }) {
             kept[identity] = known
-            entry.serve(known.tokenizer, known.templates, .read(beside: path))
+            known.serve(in: &entry)
             return entry
         }
         do {
-            let tokenizer = try Tokenizer.load(path: path)
-            let model = LoadedModel(tokenizer: tokenizer, templates: try Self.templates(beside: path))
+            let model = try ServedModel.load(path: path)
             // Tables that are made at first use are made now, not in the first request.
-            _ = tokenizer.count(Array("Hello, world".utf8), specials: .parse, addSpecialTokens: true)
+            _ = model.tokenizer.count(Array("Hello, world".utf8), specials: .parse, addSpecialTokens: true)
             kept[identity] = model
-            entry.serve(model.tokenizer, model.templates, .read(beside: path))
+            model.serve(in: &entry)
         } catch let error as Diagnostic {
             problems.append(error)
         } catch {
             problems.append(Diagnostic(file: path, "\(error)"))
         }
         return entry
-    }
-
-    /// The chat template of a model folder; none for a lone file or a base model.
-    private static func templates(beside path: String) throws -> ModelTemplates {
-        let config = path + "/tokenizer_config.json"
-        let lone = path + "/chat_template.jinja"
-        let source = try FileBytes.read(lone, ifAbsent: nil)
-        guard let json = try FileBytes.read(config, ifAbsent: source == nil ? nil : Array("{}".utf8)) else {
-            return ModelTemplates()
-        }
-        do {
-            return try ModelTemplates(
-                TokenizerConfig(json: json, chatTemplate: source.map { String(decoding: $0, as: UTF8.self) }))
-        } catch let error as TemplateError {
-            throw Diagnostic(file: source == nil ? config : lone, line: error.line, column: error.line > 0 ? 1 : 0, "\(error)")
-        } catch {
-            throw Diagnostic(file: config, "\(error)")
-        }
     }
 
     private static func identity(of path: String) -> FileIdentity {

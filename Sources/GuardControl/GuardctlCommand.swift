@@ -6,8 +6,8 @@ package struct GuardctlCommand: AsyncParsableCommand {
         commandName: "guardctl",
         abstract: "Tests, checks and explains what guardd does, with the same engine.",
         subcommands: [
-            TestCommand.self, CheckCommand.self, TokenizeCommand.self, ConfigCommand.self, ServeMockCommand.self,
-            TrainCommand.self,
+            TestCommand.self, CheckCommand.self, TokenizeCommand.self, TokenizerCommand.self, ConfigCommand.self,
+            ServeMockCommand.self, TrainCommand.self,
         ])
 
     package init() {}

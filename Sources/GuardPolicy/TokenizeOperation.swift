@@ -1,7 +1,7 @@
 import GuardChatTemplates
 import GuardCore
 package import GuardJSON
-import GuardLLMSchema
+package import GuardLLMSchema
 import GuardTokenizers
 
 /// Counts texts and conversations: what `guardctl tokenize` and `POST /v1/tokenize` share.
@@ -43,9 +43,9 @@ package struct TokenizeOperation: Sendable {
         if let text = input["text"] {
             guard let bytes = text.stringBytes else { throw Problem(message: "text is a string") }
             write(builder.text(bytes), &writer)
-        } else if let messages = input["messages"] {
+        } else if input["messages"] != nil {
             do {
-                let chat = try chat(input, messages)
+                let chat = try Self.chat(input)
                 let input = try rendersAsLibrary ? builder.renderer.asLibrary(chat) : builder.chat(chat)
                 guard let input else { throw TemplateError(.value, "the model has no chat template") }
                 write(input, &writer)
@@ -64,10 +64,11 @@ package struct TokenizeOperation: Sendable {
         return writer.bytes
     }
 
-    private func chat(_ input: JSONNode, _ messages: JSONNode) throws(Problem) -> RequestView.Chat {
-        guard messages.kind == .array, messages.elements.allSatisfy({ $0.kind == .object }) else {
-            throw Problem(message: "messages is an array of objects")
-        }
+    /// The conversation of an input with `messages`, `tools` and `add_generation_prompt`.
+    package static func chat(_ input: JSONNode) throws(Problem) -> RequestView.Chat {
+        guard let messages = input["messages"], messages.kind == .array,
+            messages.elements.allSatisfy({ $0.kind == .object })
+        else { throw Problem(message: "messages is an array of objects") }
         var chat = RequestView.Chat(messages: messages)
         if let tools = input["tools"], !tools.isNull {
             guard tools.kind == .array else { throw Problem(message: "tools is an array") }

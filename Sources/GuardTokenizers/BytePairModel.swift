@@ -85,7 +85,7 @@ final class BytePairModel: @unchecked Sendable {
         guard symbols.count == 256, joints.isEmpty || joints.count == 1024, wholeness.count == vocabulary.count,
             let symbolsBase = symbols.baseAddress, let wholenessBase = wholeness.baseAddress,
             symbols.allSatisfy({ $0 == Self.absent || Int($0) < wholeness.count })
-        else { throw image.malformed("tables of the model") }
+        else { throw image.malformed(.symbolOfByte, "tables of the model") }
         symbolOfByte = symbolsBase
         self.wholeness = UnsafeMutableRawPointer(wholenessBase).assumingMemoryBound(to: Atomic<UInt8>.self)
         self.joints = joints.isEmpty ? nil : joints.baseAddress

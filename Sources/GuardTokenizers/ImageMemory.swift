@@ -9,7 +9,7 @@ final class ImageMemory: @unchecked Sendable {
     /// Order of the sections in the file. New ones go to the end, and `TokenizerImage.version` is raised.
     enum Section: Int, CaseIterable {
         case pipeline, offsets, tokens, packed, long, mergeSlots, mergeFilter, mergeResults, mergePriorities
-        case symbolOfByte, joints, wholeness
+        case symbolOfByte, joints, wholeness, files
     }
 
     let base: UnsafeMutableRawPointer
@@ -62,7 +62,8 @@ final class ImageMemory: @unchecked Sendable {
     }
 
     private func readHead() throws(TokenizerError) -> [(offset: Int, count: Int)] {
-        guard count >= Self.tableEnd else { throw TokenizerError(.malformed, "tokenizer image cut short") }
+        guard count >= Self.tableEnd else { throw TokenizerError(
+                .malformed, place: "byte \(count)", "tokenizer image cut short: its head has \(Self.tableEnd) bytes") }
         guard TokenizerImage.isRecognised(UnsafeRawBufferPointer(start: base, count: count)) else {
             throw TokenizerError(.unknownFormat, "not a tokenizer image")
         }
@@ -83,6 +84,10 @@ final class ImageMemory: @unchecked Sendable {
         let body = UnsafeRawBufferPointer(start: base + Self.headBytes, count: count - Self.headBytes)
         guard base.load(fromByteOffset: 24, as: UInt64.self) == TokenizerImage.checksum(body) else {
             throw TokenizerError(.malformed, place: "byte 24", "tokenizer image is corrupt: its checksum differs")
+        }
+        // The checksum does not cover them.
+        for at in 32..<Self.headBytes where base.load(fromByteOffset: at, as: UInt8.self) != 0 {
+            throw TokenizerError(.malformed, place: "byte \(at)", "tokenizer image is corrupt: not zero")
         }
         var sections: [(offset: Int, count: Int)] = []
         for section in Section.allCases {
@@ -107,7 +112,7 @@ final class ImageMemory: @unchecked Sendable {
         _ section: Section, of type: Element.Type
     ) throws(TokenizerError) -> UnsafeMutableBufferPointer<Element> {
         let (offset, count) = sections[section.rawValue]
-        guard count % MemoryLayout<Element>.stride == 0 else { throw malformed("section \(section) has a broken size") }
+        guard count % MemoryLayout<Element>.stride == 0 else { throw malformed(section, "section \(section) has a broken size") }
         let elements = (base + offset).assumingMemoryBound(to: type)
         return UnsafeMutableBufferPointer(start: elements, count: count / MemoryLayout<Element>.stride)
     }
@@ -118,10 +123,15 @@ final class ImageMemory: @unchecked Sendable {
     ) throws(TokenizerError) -> UnsafeMutableBufferPointer<Element> {
         let elements = try elements(section, of: type)
         guard elements.count >= 16, elements.count & (elements.count - 1) == 0 else {
-            throw malformed("section \(section) is no table")
+            throw malformed(section, "section \(section) is no table")
         }
         return elements
     }
 
-    func malformed(_ message: String) -> TokenizerError { TokenizerError(.malformed, "tokenizer image: \(message)") }
+    /// Where in the image a section begins.
+    func origin(_ section: Section) -> Int { sections[section.rawValue].offset }
+
+    func malformed(_ section: Section, _ message: String) -> TokenizerError {
+        TokenizerError(.malformed, place: "byte \(origin(section))", "tokenizer image: \(message)")
+    }
 }

@@ -1,6 +1,6 @@
 /// Writes what is small in a tokenizer: the stages around the model.
 struct ImageWriter {
-    private(set) var bytes: [UInt8] = []
+    var bytes: [UInt8] = []
 
     mutating func write(_ tokenizer: Tokenizer, _ model: BytePairModel) throws(TokenizerError) {
         let stages = tokenizer.stages
@@ -142,39 +142,19 @@ struct ImageWriter {
         }
         write(known.pattern)
     }
-
-    // MARK: Values
-
-    private mutating func write(_ flag: Bool) { bytes.append(flag ? 1 : 0) }
-
-    private mutating func write(_ number: Int) {
-        for index in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: number >> (8 * index))) }
-    }
-
-    private mutating func write(_ text: [UInt8]) {
-        write(text.count)
-        bytes += text
-    }
-
-    private mutating func write(_ text: String) { write(Array(text.utf8)) }
-
-    private mutating func write(_ text: String?) {
-        write(text != nil)
-        if let text { write(text) }
-    }
-
-    private mutating func write(_ ids: [UInt32]) {
-        write(ids.count)
-        for id in ids { write(Int(id)) }
-    }
 }
 
 /// Reads what `ImageWriter` wrote.
 struct ImageReader {
-    private let bytes: UnsafeRawBufferPointer
-    private var at = 0
+    let bytes: UnsafeRawBufferPointer
+    /// Where in the image the section begins, for errors.
+    let origin: Int
+    var at = 0
 
-    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+    init(_ memory: ImageMemory, _ section: ImageMemory.Section) {
+        bytes = memory.bytes(section)
+        origin = memory.origin(section)
+    }
 
     mutating func tokenizer(_ memory: ImageMemory, name: String) throws(TokenizerError) -> Tokenizer {
         guard let format = Tokenizer.Format(rawValue: try text()) else { throw broken() }
@@ -282,57 +262,4 @@ struct ImageReader {
         guard let scanner = PieceScanner.named(by: try text()) else { throw broken() }
         return scanner
     }
-
-    // MARK: Values
-
-    private func broken() -> TokenizerError {
-        TokenizerError(.malformed, place: "byte \(at) of the pipeline", "tokenizer image: not what is written there")
-    }
-
-    private mutating func flag() throws(TokenizerError) -> Bool {
-        guard at < bytes.count, bytes[at] <= 1 else { throw broken() }
-        at += 1
-        return bytes[at - 1] == 1
-    }
-
-    private mutating func number() throws(TokenizerError) -> Int {
-        guard bytes.count - at >= 8 else { throw broken() }
-        at += 8
-        return Int(truncatingIfNeeded: bytes.loadUnaligned(fromByteOffset: at - 8, as: UInt64.self))
-    }
-
-    /// A number of things that each take at least one byte, unless a maximum is named.
-    private mutating func count(max: Int? = nil) throws(TokenizerError) -> Int {
-        let count = try number()
-        guard count >= 0, count <= max ?? (bytes.count - at) else { throw broken() }
-        return count
-    }
-
-    private mutating func id() throws(TokenizerError) -> UInt32 {
-        let id = try number()
-        guard id >= 0, id < Vocabulary.idsMax else { throw broken() }
-        return UInt32(truncatingIfNeeded: id)
-    }
-
-    private mutating func optionalID() throws(TokenizerError) -> UInt32? {
-        let id = try number()
-        guard id >= -1, id < Vocabulary.idsMax else { throw broken() }
-        return id < 0 ? nil : UInt32(truncatingIfNeeded: id)
-    }
-
-    private mutating func ids() throws(TokenizerError) -> [UInt32] {
-        var ids: [UInt32] = []
-        for _ in 0..<(try count()) { ids.append(try id()) }
-        return ids
-    }
-
-    private mutating func byteString() throws(TokenizerError) -> [UInt8] {
-        let length = try count()
-        at += length
-        return Array(bytes[at - length..<at])
-    }
-
-    private mutating func text() throws(TokenizerError) -> String { String(decoding: try byteString(), as: UTF8.self) }
-
-    private mutating func optionalText() throws(TokenizerError) -> String? { try flag() ? try text() : nil }
 }

@@ -21,7 +21,7 @@ final class MergeTable: @unchecked Sendable {
     /// without touching the big one.
     private let filter: UnsafeMutablePointer<UInt64>
     private let results: UnsafeMutablePointer<UInt32>
-    private let resultsCount: Int
+    let resultsCount: Int
     private let priorities: UnsafeMutablePointer<UInt32>?
     /// Where the tables lie, if not in memory of their own.
     private let image: ImageMemory?
@@ -75,20 +75,20 @@ final class MergeTable: @unchecked Sendable {
         guard filter.count == Self.filterWords, results.count < Self.ranksMax,
             priorities.isEmpty || priorities.count == results.count, let slotsBase = slots.baseAddress,
             let filterBase = filter.baseAddress, let resultsBase = results.baseAddress
-        else { throw image.malformed("sizes of the merges") }
+        else { throw image.malformed(.mergeSlots, "sizes of the merges") }
         var hasRoom = false
         for slot in slots {
             if slot == .max { hasRoom = true }
             guard slot == .max || Int(slot & 0x3F_FFFF) < results.count else {
-                throw image.malformed("rank of a merge")
+                throw image.malformed(.mergeSlots, "rank of a merge")
             }
         }
-        guard hasRoom else { throw image.malformed("the table of merges is full") }
+        guard hasRoom else { throw image.malformed(.mergeSlots, "the table of merges is full") }
         for id in results {
-            guard Int(id) < idsCount else { throw image.malformed("result of a merge") }
+            guard Int(id) < idsCount else { throw image.malformed(.mergeResults, "result of a merge") }
         }
         for priority in priorities {
-            guard priority < UInt32(Self.ranksMax) else { throw image.malformed("priority of a merge") }
+            guard priority < UInt32(Self.ranksMax) else { throw image.malformed(.mergePriorities, "priority of a merge") }
         }
         self.image = image
         self.slots = slotsBase

@@ -38,6 +38,8 @@ struct PieceTrie: Sendable {
         }
     }
 
+    var bytesCount: Int { labels.count * (4 + 2 + 1 + 4) }
+
     private mutating func append(_ label: UInt8, _ value: Int32) {
         firstChild.append(0)
         childrenCount.append(0)

@@ -1,32 +1,11 @@
 import GuardCore
-import Crypto
 import GuardJSON
 
 extension Tokenizer {
     /// Loads a file by its content (an image of `TokenizerImage` is mapped), or a model folder (`tokenizer.json` preferred, then `tekken.json`,
     /// `tokenizer.model`, `*.tiktoken`). A `tokenizer_config.json` beside the file names the start and end tokens.
     package static func load(path: String) throws(TokenizerError) -> Tokenizer {
-        var file = path
-        if FileBytes.isFolder(path) {
-            guard let found = vocabularyFile(in: path) else {
-                throw TokenizerError(
-                    .unreadable, file: path, "no tokenizer.json, tekken.json, tokenizer.model or *.tiktoken")
-            }
-            file = found
-        }
-        if try FileBytes.begins(file, with: TokenizerImage.magic) {
-            do {
-                return try TokenizerImage.load(try ImageMemory(path: file), name: file)
-            } catch {
-                throw error.inFile(file)
-            }
-        }
-        let bytes = try FileBytes.read(file)
-        let folder = file.lastIndex(of: "/").map { String(file[..<$0]) } ?? "."
-        let configuration = folder + "/tokenizer_config.json"
-        return try load(
-            bytes: bytes, name: file,
-            configuration: FileBytes.exists(configuration) ? try FileBytes.read(configuration) : nil)
+        try ModelSource.load(path: path).tokenizer
     }
 
     /// - Parameters:
@@ -38,25 +17,29 @@ extension Tokenizer {
     ) throws(TokenizerError) -> Tokenizer {
         do {
             if bytes.starts(with: TokenizerImage.magic) {
-                return try TokenizerImage.load(try ImageMemory(bytes), name: name)
+                return try TokenizerImage.source(try ImageMemory(bytes), name: name).tokenizer
             }
             let config = try configuration.map { bytes throws(TokenizerError) in try TokenizerConfiguration(bytes) }
             var (format, stages) = try stages(bytes, config)
             if let bos = config?.bosToken { stages.bosToken = bos }
             if let eos = config?.eosToken { stages.eosToken = eos }
-            var digest = SHA256()
-            bytes.withUnsafeBytes { digest.update(bufferPointer: $0) }
-            return Tokenizer(format: format, source: name, hash: hexadecimal(digest.finalize()), stages: stages)
+            return Tokenizer(format: format, source: name, hash: ModelFile.sha256(bytes), stages: stages)
         } catch {
             throw error.inFile(name)
         }
     }
 
-    private static func vocabularyFile(in folder: String) -> String? {
+    /// The file in a model folder that the tokenizer is read from.
+    static func vocabularyFile(of folder: String) throws(TokenizerError) -> String {
         for name in ["tokenizer.json", "tekken.json", "tokenizer.model"] where FileBytes.exists(folder + "/" + name) {
             return folder + "/" + name
         }
-        return FileBytes.names(in: folder).first { $0.hasSuffix(".tiktoken") }.map { folder + "/" + $0 }
+        let found = FileBytes.names(in: folder).first { $0.hasSuffix(".tiktoken") || $0.hasSuffix(".gtok") }
+        guard let found else {
+            throw TokenizerError(
+                .unreadable, file: folder, "no tokenizer.json, tekken.json, tokenizer.model, *.tiktoken or *.gtok")
+        }
+        return folder + "/" + found
     }
 
     private static func stages(

@@ -1,29 +1,80 @@
 import Glibc
 
-/// A tokenizer as a file that is mapped and used as it lies there: hash tables and all, so that a process starts in
-/// milliseconds and processes of one machine share the memory.
+/// A model's tokenizer and templates as one file that is mapped and used as it lies there: hash tables and all, so that a
+/// process starts in milliseconds and processes of one machine share the memory.
 ///
-/// Made by `guardctl tokenizer compile`; `Tokenizer.load` knows an image by its content. It keeps the hash of the file
-/// that it was made from, so records name the same tokenizer. The checksum finds accidents, not attackers; what could
-/// lead outside of the memory is checked at load besides. Little-endian machines only, as all that guardd runs on.
+/// Made by `guardctl tokenizer compile`; `ModelSource.load` knows an image by its content. Two kinds:
+///
+/// - of tables: the vocabulary and merges as memory, the other stages as values;
+/// - of the source: where a tokenizer has parts that the tables do not know, its file as it was, read at load as that
+///   file would be.
+///
+/// Both carry `tokenizer_config.json` and `chat_template.jinja` whole, so that what is rendered is read by the same code from
+/// the same bytes, and name and SHA-256 of every file. Records name the hash of the vocabulary's file, from an image too.
+/// The same input gives the same image, byte for byte.
+///
+/// The checksum finds accidents, not attackers; what could lead outside of the memory is checked at load besides.
+/// Little-endian machines only, as all that guardd runs on. Format: `docs/decisions/0020-images-are-models.md`.
 package enum TokenizerImage {
     /// Raised with every change of the format; images of other versions do not load.
-    package static let version: UInt32 = 1
+    package static let version: UInt32 = 2
     static let magic = Array("GUARDTOK".utf8)
 
     static func isRecognised(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.starts(with: magic) }
 
-    /// The image's content.
-    /// - Throws: `.unsupported` for a tokenizer that has parts which the format does not know.
+    /// Whether the tokenizer's tables can be written; else why an image holds its source file.
+    package static func reasonAgainstTables(_ tokenizer: Tokenizer) -> String? {
+        do {
+            _ = try tableSections(tokenizer, writesModel: false)
+            return nil
+        } catch {
+            return error.message
+        }
+    }
+
+    /// The image of a model.
+    /// - Parameter source: loaded with its vocabulary kept, unless only tokenizers whose tables can be written are wanted.
+    /// - Throws: `.unsupported` for a tokenizer that has parts which the tables do not know, where its file was not kept.
+    package static func bytes(of source: ModelSource) throws(TokenizerError) -> [UInt8] {
+        var source = source
+        var sections: [ImageMemory.Section: [UInt8]]
+        do {
+            sections = try tableSections(source.tokenizer, writesModel: true)
+            for index in source.files.indices where source.files[index].role == .vocabulary {
+                source.files[index].content = nil
+            }
+        } catch {
+            guard source.file(.vocabulary)?.content != nil else { throw error }
+            sections = [:]
+        }
+        var files = ImageWriter()
+        files.write(source.files, hasTemplates: source.hasTemplates)
+        sections[.files] = files.bytes
+        return image(of: sections)
+    }
+
+    /// The image of a tokenizer alone.
     package static func bytes(of tokenizer: Tokenizer) throws(TokenizerError) -> [UInt8] {
-        let stages = tokenizer.stages
-        guard case .bytePair(let model) = stages.model else {
+        let name = tokenizer.source.split(separator: "/").last.map(String.init) ?? tokenizer.source
+        let file = ModelFile(role: .vocabulary, name: name, sha256: tokenizer.hash, bytesCount: 0, content: nil)
+        return try bytes(
+            of: ModelSource(container: .file, tokenizer: tokenizer, files: [file], hasTemplates: false))
+    }
+
+    private static func tableSections(
+        _ tokenizer: Tokenizer, writesModel: Bool
+    ) throws(TokenizerError) -> [ImageMemory.Section: [UInt8]] {
+        guard case .bytePair(let model) = tokenizer.stages.model else {
             throw TokenizerError(.unsupported, "an image of a model that is not byte-pair encoding")
         }
         var pipeline = ImageWriter()
         try pipeline.write(tokenizer, model)
         var sections: [ImageMemory.Section: [UInt8]] = [.pipeline: pipeline.bytes]
-        model.writeSections { sections[$0] = Array($1) }
+        if writesModel { model.writeSections { sections[$0] = Array($1) } }
+        return sections
+    }
+
+    private static func image(of sections: [ImageMemory.Section: [UInt8]]) -> [UInt8] {
         var file = [UInt8](repeating: 0, count: ImageMemory.tableEnd)
         for section in ImageMemory.Section.allCases {
             while file.count % ImageMemory.alignment != 0 { file.append(0) }
@@ -41,9 +92,12 @@ package enum TokenizerImage {
         return file
     }
 
-    /// Writes an image; the file appears as a whole or not at all.
     package static func write(_ tokenizer: Tokenizer, to path: String) throws(TokenizerError) {
-        let content = try bytes(of: tokenizer)
+        try write(try bytes(of: tokenizer), to: path)
+    }
+
+    /// Writes an image; the file appears as a whole or not at all.
+    package static func write(_ content: [UInt8], to path: String) throws(TokenizerError) {
         let temporary = path + ".\(getpid()).tmp"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw TokenizerError(.unreadable, file: path, String(cString: strerror(errno))) }
@@ -70,9 +124,25 @@ package enum TokenizerImage {
     }
 
     /// - Parameter name: what errors call the image.
-    static func load(_ memory: ImageMemory, name: String) throws(TokenizerError) -> Tokenizer {
-        var reader = ImageReader(memory.bytes(.pipeline))
-        return try reader.tokenizer(memory, name: name)
+    static func source(_ memory: ImageMemory, name: String) throws(TokenizerError) -> ModelSource {
+        var reader = ImageReader(memory, .files)
+        let (files, hasTemplates) = try reader.files()
+        let isMapped = !memory.bytes(.pipeline).isEmpty
+        let tokenizer: Tokenizer
+        if isMapped {
+            var reader = ImageReader(memory, .pipeline)
+            tokenizer = try reader.tokenizer(memory, name: name)
+        } else {
+            guard let vocabulary = files.first(where: { $0.role == .vocabulary })?.content,
+                !vocabulary.starts(with: magic)
+            else { throw memory.malformed(.pipeline, "neither tables nor a vocabulary's file") }
+            tokenizer = try Tokenizer.load(
+                bytes: vocabulary, name: name,
+                configuration: files.first { $0.role == .configuration }?.content)
+        }
+        return ModelSource(
+            container: .image(version: version), tokenizer: tokenizer, files: files, hasTemplates: hasTemplates,
+            isMapped: isMapped)
     }
 
     /// Four sums of multiplied words that do not wait for each other, so that the memory's speed is the limit.

@@ -19,20 +19,18 @@ package struct TransformersModel: Sendable, Hashable {
         return !["LlamaTokenizer", "LlamaTokenizerFast"].contains(tokenizerClass)
     }
 
-    /// From the configuration files of a model folder, or beside a tokenizer file; empty where there are none. Files that
-    /// are no JSON say nothing here: `tokenizer_config.json` is reported where its template is read.
-    package static func read(beside path: String) -> TransformersModel {
-        let folder = FileBytes.isFolder(path) ? path : path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        func member(_ name: String, of file: String) -> String? {
-            guard let bytes = try? FileBytes.read(folder + "/" + file), let root = try? JSONDocument(bytes).root else {
-                return nil
-            }
+    /// From the configuration files of a model; empty where there are none. Files that are no JSON say nothing here:
+    /// `tokenizer_config.json` is reported where its template is read.
+    init(_ files: [ModelFile]) {
+        func member(_ name: String, of role: ModelFile.Role) -> String? {
+            guard let bytes = files.first(where: { $0.role == role })?.content,
+                let root = try? JSONDocument(bytes).root
+            else { return nil }
             return root[name]?.string
         }
-        return TransformersModel(
-            type: member("model_type", of: "config.json"),
-            tokenizerClass: member("tokenizer_class", of: "tokenizer_config.json")
-                ?? member("tokenizer_class", of: "config.json"))
+        self.init(
+            type: member("model_type", of: .model),
+            tokenizerClass: member("tokenizer_class", of: .configuration) ?? member("tokenizer_class", of: .model))
     }
 
     /// Types that `TOKENIZER_MAPPING_NAMES` of transformers 5.23 gives no class of their own, and those on its list of

@@ -38,6 +38,8 @@ final class UnigramModel: Sendable {
         isUserDefined = entries.map(\.isUserDefined)
     }
 
+    var tableBytes: Int { trie.bytesCount + scores.count * 9 }
+
     private struct Node {
         var score = 0.0
         var start = -1

@@ -86,10 +86,10 @@ final class Vocabulary: @unchecked Sendable {
         guard count >= 0, count <= Self.idsMax, offsets[0] == 0, Int(offsets[count]) == blob.count,
             let offsetsBase = offsets.baseAddress, let blobBase = blob.baseAddress,
             let packedBase = packed.baseAddress, let longBase = long.baseAddress
-        else { throw image.malformed("offsets") }
+        else { throw image.malformed(.offsets, "offsets") }
         var longest = 0
         for id in 0..<count {
-            guard offsets[id] <= offsets[id + 1] else { throw image.malformed("offset of token \(id)") }
+            guard offsets[id] <= offsets[id + 1] else { throw image.malformed(.offsets, "offset of token \(id)") }
             longest = max(longest, Int(offsets[id + 1] - offsets[id]))
         }
         // Probing ends at an empty slot, and what is found is an id.
@@ -97,17 +97,17 @@ final class Vocabulary: @unchecked Sendable {
         for slot in packed {
             if slot.lengthAndID == 0 { hasRoom = true }
             guard slot.lengthAndID == 0 || Int(slot.lengthAndID & 0xFF_FFFF) < count else {
-                throw image.malformed("id in the table of tokens")
+                throw image.malformed(.packed, "id in the table of tokens")
             }
         }
         var hasLongRoom = false
         for slot in long {
             if slot == .max { hasLongRoom = true }
             guard slot == .max || Int(slot & 0x1F_FFFF) < count else {
-                throw image.malformed("id in the table of long tokens")
+                throw image.malformed(.long, "id in the table of long tokens")
             }
         }
-        guard hasRoom, hasLongRoom else { throw image.malformed("a table of tokens is full") }
+        guard hasRoom, hasLongRoom else { throw image.malformed(.packed, "a table of tokens is full") }
         self.image = image
         self.count = count
         bytesMax = longest

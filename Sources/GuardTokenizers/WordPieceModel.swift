@@ -27,6 +27,8 @@ final class WordPieceModel: Sendable {
         continuations = PieceTrie(rest)
     }
 
+    var tableBytes: Int { starts.bytesCount + continuations.bytesCount }
+
     func encode<Sink: TokenSink>(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ sink: inout Sink) {
         forEachToken(text, start, end) { id, _, _ in sink.append(id) }
     }

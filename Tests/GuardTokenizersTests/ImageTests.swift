@@ -33,6 +33,10 @@ import Testing
 
     private func compare(_ original: Tokenizer, _ rows: [VectorRow]) throws {
         let image = try Tokenizer.load(bytes: try TokenizerImage.bytes(of: original), name: "image")
+        try compare(image, with: original, rows)
+    }
+
+    private func compare(_ image: Tokenizer, with original: Tokenizer, _ rows: [VectorRow]) throws {
         #expect(image.hash == original.hash && image.format == original.format)
         #expect(image.vocabularySize == original.vocabularySize && image.estimatedWhy == original.estimatedWhy)
         #expect(image.bosToken == original.bosToken && image.eosToken == original.eosToken)
@@ -62,7 +66,106 @@ import Testing
         #expect(first.source == path && first.hash == original.hash)
     }
 
+    // MARK: Images of the source file
+
+    /// Kinds of models whose tables have no form in an image are kept as the file that they came from.
+    @Test(
+        arguments: [
+            ("unigram/tokenizer.json", "unigram/vectors.jsonl"), ("unigram/tokenizer.model", "unigram/vectors-model.jsonl"),
+        ])
+    func otherModels(_ file: String, _ vectors: String) throws {
+        let path = TestFiles.fixture(file).path
+        let source = try ModelSource.load(path: path, keepsVocabulary: true)
+        let bytes = try TokenizerImage.bytes(of: source)
+        let image = try Tokenizer.load(bytes: bytes, name: "image")
+        try compare(image, with: source.tokenizer, try VectorRow.read(TestFiles.fixture(vectors)))
+        #expect(bytes.count < source.files[0].bytesCount + 4096)
+    }
+
+    @Test func filesAreKept() throws {
+        let folder = TestFiles.fixture("byte-level").path
+        let source = try ModelSource.load(path: folder, keepsVocabulary: true)
+        #expect(source.files.map(\.role) == [.vocabulary, .configuration])
+        let memory = try ImageMemory(try TokenizerImage.bytes(of: source))
+        let image = try TokenizerImage.source(memory, name: "x.gtok")
+        #expect(image.container == .image(version: TokenizerImage.version) && image.hasTemplates && image.isMapped)
+        // The vocabulary is named, not kept: its tables are.
+        #expect(image.files.map(\.sha256) == source.files.map(\.sha256))
+        #expect(image.file(.vocabulary)?.content == nil && image.file(.vocabulary)?.bytesCount == source.files[0].bytesCount)
+        #expect(image.file(.configuration)?.content == source.file(.configuration)?.content)
+        #expect(image.tokenizer.hash == source.files[0].sha256)
+    }
+
     // MARK: Bad images
+
+    /// A whole image in a few hundred bytes: WordPiece, kept as its source.
+    private func smallImage() throws -> [UInt8] {
+        let json = Array(
+            """
+            {"normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"},
+             "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+              "vocab": {"[UNK]": 0, "a": 1, "##b": 2, "c": 3}}}
+            """.utf8)
+        let folder = FileManager.default.temporaryDirectory.appending(path: "guard-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try Data(json).write(to: folder.appending(path: "tokenizer.json"))
+        try Data("{{ bos_token }}{{ messages }}".utf8).write(to: folder.appending(path: "chat_template.jinja"))
+        let source = try ModelSource.load(path: folder.path, keepsVocabulary: true)
+        #expect(source.files.map(\.role) == [.vocabulary, .template])
+        return try TokenizerImage.bytes(of: source)
+    }
+
+    @Test func everyFlippedByteOfASmallImageIsFound() throws {
+        var bytes = try smallImage()
+        #expect(bytes.count < 4096)
+        #expect(try Tokenizer.load(bytes: bytes, name: "x.gtok").encode(Array("ab c".utf8), addSpecialTokens: false).count == 3)
+        for at in bytes.indices {
+            for mask in [UInt8(1), 0x80, 0xFF] {
+                bytes[at] ^= mask
+                let error = #expect(throws: TokenizerError.self, "byte \(at)") {
+                    try Tokenizer.load(bytes: bytes, name: "x.gtok")
+                }
+                // Without the magic it is another format; else the place is named.
+                #expect(at < 8 || error?.place.hasPrefix("byte ") == true, "byte \(at): \(error?.description ?? "")")
+                bytes[at] ^= mask
+            }
+        }
+        for count in 8..<bytes.count {
+            #expect(throws: TokenizerError.self) { try Tokenizer.load(bytes: Array(bytes[..<count]), name: "x.gtok") }
+        }
+    }
+
+    /// The same with a checksum that is right: what an image says of its files is checked besides.
+    @Test func forgedSmallImageIsSafe() throws {
+        let original = try smallImage()
+        var random = SeededRandom(seed: 23)
+        var refused = 0
+        for _ in 0..<4000 {
+            var bytes = original
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let at = Int.random(in: 64..<bytes.count, using: &random)
+                bytes[at] = [0, 1, 0x7F, 0x80, 0xFF, UInt8.random(in: 0...255, using: &random)][
+                    Int.random(in: 0...5, using: &random)]
+            }
+            Self.seal(&bytes)
+            do {
+                _ = try Tokenizer.load(bytes: bytes, name: "x.gtok").encode(Array("ab c".utf8), addSpecialTokens: true)
+            } catch {
+                refused += 1
+                let error = try #require(error as? TokenizerError)
+                #expect(!error.place.isEmpty, "\(error)")
+            }
+        }
+        #expect(refused > 2000)
+    }
+
+    private static func seal(_ bytes: inout [UInt8]) {
+        let sum = bytes.withUnsafeBytes {
+            TokenizerImage.checksum(UnsafeRawBufferPointer(rebasing: $0[ImageMemory.headBytes...]))
+        }
+        for index in 0..<8 { bytes[24 + index] = UInt8(truncatingIfNeeded: sum >> UInt64(8 * index)) }
+    }
 
     private func image() throws -> [UInt8] {
         try TokenizerImage.bytes(of: try TestFiles.fixtureTokenizer("byte-level/tokenizer.json"))
@@ -87,13 +190,12 @@ import Testing
         #expect(throws: TokenizerError.self) { try Tokenizer.load(bytes: bytes + [0], name: "x.image") }
     }
 
-    /// Any flipped bit is found by the checksum, or by the head that it does not cover.
+    /// Any flipped bit is found by the checksum, or in the head that it does not cover.
     @Test func corruptImageIsAnError() throws {
         var bytes = try image()
         var random = SeededRandom(seed: 21)
         for _ in 0..<60 {
-            // Zeros between head fields and the section table carry nothing.
-            let at = [Int.random(in: 0..<32, using: &random), Int.random(in: 64..<bytes.count, using: &random)][
+            let at = [Int.random(in: 0..<64, using: &random), Int.random(in: 64..<bytes.count, using: &random)][
                 Int.random(in: 0...1, using: &random)]
             let bit = UInt8(1) << UInt8.random(in: 0..<8, using: &random)
             bytes[at] ^= bit
@@ -117,10 +219,7 @@ import Testing
             for _ in 0..<Int.random(in: 1...3, using: &random) {
                 bytes[Int.random(in: 64..<end, using: &random)] = UInt8.random(in: 0...255, using: &random)
             }
-            let sum = bytes.withUnsafeBytes {
-                TokenizerImage.checksum(UnsafeRawBufferPointer(rebasing: $0[ImageMemory.headBytes...]))
-            }
-            for index in 0..<8 { bytes[24 + index] = UInt8(truncatingIfNeeded: sum >> UInt64(8 * index)) }
+            Self.seal(&bytes)
             guard let tokenizer = try? Tokenizer.load(bytes: bytes, name: "x.image") else { continue }
             loaded += 1
             let ids = tokenizer.encode(text, addSpecialTokens: true)

@@ -1,4 +1,3 @@
-import CZLIB
 import Foundation
 import GuardCore
 import GuardJSON
@@ -51,36 +50,7 @@ enum TestFiles {
     struct Failure: Error { var message: String }
 
     /// Content of a shared file, gunzipped where only the `.gz` is there.
-    static func shared(_ path: String) throws -> [UInt8] {
-        let plain = try TestData.sharedFile("tokenizers/" + path)
-        if FileManager.default.fileExists(atPath: plain.path) { return [UInt8](try Data(contentsOf: plain)) }
-        return try gunzip([UInt8](Data(contentsOf: try TestData.sharedFile("tokenizers/" + path + ".gz"))))
-    }
-
-    static func gunzip(_ bytes: [UInt8]) throws -> [UInt8] {
-        var stream = z_stream()
-        guard inflateInit2_(&stream, 16 + MAX_WBITS, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
-            throw Failure(message: "inflateInit2")
-        }
-        defer { inflateEnd(&stream) }
-        var input = bytes
-        var output: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 1 << 20)
-        return try input.withUnsafeMutableBufferPointer { input in
-            stream.next_in = input.baseAddress
-            stream.avail_in = UInt32(input.count)
-            while true {
-                let status = chunk.withUnsafeMutableBufferPointer { chunk in
-                    stream.next_out = chunk.baseAddress
-                    stream.avail_out = UInt32(chunk.count)
-                    return inflate(&stream, Z_NO_FLUSH)
-                }
-                guard status == Z_OK || status == Z_STREAM_END else { throw Failure(message: "inflate \(status)") }
-                output += chunk[..<(chunk.count - Int(stream.avail_out))]
-                if status == Z_STREAM_END { return output }
-            }
-        }
-    }
+    static func shared(_ path: String) throws -> [UInt8] { try TestData.sharedBytes("tokenizers/" + path) }
 
     private static let loaded = Mutex<[String: Tokenizer]>([:])
 

@@ -33,8 +33,8 @@ struct MockCompletion {
         self.fault = fault
         model = request.model ?? responder.options.model
         let counting = responder.counting
-        if let messages = request.messages {
-            promptTokens = try counting.chatTokens(messages: messages, tools: request.tools)
+        if let chat = request.chat {
+            promptTokens = try counting.chatTokens(chat)
         } else {
             var count = request.promptIDCounts.reduce(0, +)
             for prompt in request.prompts { count += counting.promptTokens(prompt) }

@@ -1,11 +1,12 @@
 import GuardCore
-package import GuardJSON
+import GuardJSON
+package import GuardLLMSchema
 
 /// How the mock turns text into tokens: as a real server would, or by words where no tokenizer is given.
 package protocol MockCounting: Sendable {
     /// Tokens of the rendered conversation.
     /// - Throws: `MockRefusal` when the template raises.
-    func chatTokens(messages: JSONNode, tools: JSONNode?) throws(MockRefusal) -> Int
+    func chatTokens(_ chat: RequestView.Chat) throws(MockRefusal) -> Int
     /// Tokens of a text prompt, with the special tokens that the server adds.
     func promptTokens(_ text: [UInt8]) -> Int
     /// The tokens of an answer; their texts joined are the answer.
@@ -27,10 +28,10 @@ package struct MockRefusal: Error, Sendable {
 package struct WordCounting: MockCounting {
     package init() {}
 
-    package func chatTokens(messages: JSONNode, tools: JSONNode?) throws(MockRefusal) -> Int {
+    package func chatTokens(_ chat: RequestView.Chat) throws(MockRefusal) -> Int {
         var count = 0
-        for message in messages.elements { count += 3 + words(in: message["content"]) }
-        return count + words(in: tools)
+        for message in chat.messages.elements { count += 3 + words(in: message["content"]) }
+        return count + words(in: chat.tools)
     }
 
     package func promptTokens(_ text: [UInt8]) -> Int { tokens(of: text).count }

@@ -1,4 +1,5 @@
 import GuardJSON
+import GuardLLMSchema
 
 /// What the mock reads of a request. It is as lenient as model servers are: unknown fields are ignored.
 struct MockRequest {
@@ -23,8 +24,8 @@ struct MockRequest {
     var prefillDetails = false
     var returnsFullText = false
     var stops: [[UInt8]] = []
-    var messages: JSONNode?
-    var tools: JSONNode?
+    var chat: RequestView.Chat?
+    var messages: JSONNode? { chat?.messages }
     /// Text prompts (completions, TGI) in order.
     var prompts: [[UInt8]] = []
     /// Lengths of prompts given as token ids.
@@ -42,11 +43,7 @@ struct MockRequest {
         switch endpoint {
         case .chat:
             try readOpenAI(root)
-            guard let messages = root["messages"], messages.kind == .array else {
-                throw MockRefusal("messages: missing")
-            }
-            self.messages = messages
-            tools = root["tools"].flatMap { $0.isNull ? nil : $0 }
+            chat = try Self.chat(root)
             outputLimit = Self.limit(root["max_completion_tokens"]) ?? Self.limit(root["max_tokens"])
             logprobs = root["logprobs"]?.bool ?? false
             topLogprobs = Self.count(root["top_logprobs"]) ?? 0
@@ -62,6 +59,17 @@ struct MockRequest {
             try readTGI(root)
             streams = root["stream"]?.bool ?? false
         }
+    }
+
+    /// A conversation, with vLLM's fields for it.
+    static func chat(_ root: JSONNode) throws(MockRefusal) -> RequestView.Chat {
+        guard let messages = root["messages"], messages.kind == .array else { throw MockRefusal("messages: missing") }
+        var chat = RequestView.Chat(messages: messages)
+        chat.tools = root["tools"].flatMap { $0.isNull || $0.count == 0 ? nil : $0 }
+        chat.addGenerationPrompt = root["add_generation_prompt"]?.bool ?? true
+        chat.continueFinalMessage = root["continue_final_message"]?.bool ?? false
+        chat.addSpecialTokens = root["add_special_tokens"]?.bool
+        return chat
     }
 
     private mutating func readOpenAI(_ root: JSONNode) throws(MockRefusal) {

@@ -39,6 +39,13 @@ package struct MockResponder: Sendable {
         case ("POST", "/generate"): endpoint = .tgi(streams: false)
         case ("POST", "/generate_stream"): endpoint = .tgi(streams: true)
         case ("POST", "/"): endpoint = .tgiCompatible
+        case ("POST", "/tokenize"), ("POST", "/chat_tokenize"), ("POST", "/apply-template"):
+            guard let model = counting as? ModelCounting else { return metadata(method: method, path: String(path)) }
+            do throws(MockRefusal) {
+                return .json(200, try MockTokenization(model: model, path: String(path), body: body).answer)
+            } catch {
+                return refusal(error, endpoint: path == "/chat_tokenize" ? .tgiCompatible : .chat)
+            }
         default: return metadata(method: method, path: String(path))
         }
         var fault = MockFault()

@@ -17,6 +17,9 @@ package struct ServeMockCommand: AsyncParsableCommand {
             An answer as JSON: {"content", "reasoning", "refusal", "tool_calls": [{"name", "arguments"}], \
             "finish_reason", "repeat"} or {"choices": [...]} or {"echo": true}.
 
+            With --tokenizer it also answers /tokenize as vLLM ("prompt", "messages"), TGI ("inputs") and llama.cpp \
+            ("content") do, TGI's /chat_tokenize and llama.cpp's /apply-template.
+
             GET /mock/last shows the last request as it arrived, GET /mock/stats the counts.
             """)
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import GuardCore
+import GuardTokenizers
 
 /// Exit codes of `guardctl` (DESIGN section 7).
 enum ExitStatus {
@@ -14,6 +15,10 @@ enum ExitStatus {
         case let diagnostics as Diagnostics: Console.error("\(diagnostics)")
         case let diagnostic as Diagnostic: Console.error("\(diagnostic)")
         case let failure as Files.Failure: Console.error("\(failure)")
+        case let failure as HTTPFetcher.Failure: Console.error("\(failure)")
+        case let failure as TokenizeServer.Failure: Console.error("\(failure)")
+        case let failure as HubFailure: Console.error("\(failure)")
+        case let error as TokenizerError: Console.error("\(error.place.isEmpty ? error.file : error.file + ": " + error.place): error: \(error.message)")
         default:
             if command.exitCode(for: error) == .success { return error }
             Console.error(command.fullMessage(for: error))

@@ -42,6 +42,8 @@ struct JSONLines: Sendable {
                 throw Diagnostic(file: file, line: number, column: 1, error.message)
             } catch let error as CheckOperation.Problem {
                 throw Diagnostic(file: file, line: number, column: 1, error.message)
+            } catch let error as VerifyCase.Problem {
+                throw Diagnostic(file: file, line: number, column: 1, error.description)
             } catch let error as TokenizeOperation.Problem {
                 throw Diagnostic(file: file, line: number, column: 1, error.message)
             }
