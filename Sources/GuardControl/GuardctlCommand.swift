@@ -6,7 +6,8 @@ package struct GuardctlCommand: AsyncParsableCommand {
         commandName: "guardctl",
         abstract: "Tests, checks and explains what guardd does, with the same engine.",
         subcommands: [
-            TestCommand.self, CheckCommand.self, TokenizeCommand.self, ConfigCommand.self, ServeMockCommand.self,
+            TestCommand.self, CheckCommand.self, TokenizeCommand.self, ConfigCommand.self, LintCommand.self,
+            FormatCommand.self, SchemaCommand.self, ImportCommand.self, ServeMockCommand.self,
         ])
 
     package init() {}
