@@ -28,6 +28,7 @@ client-test: build .venv/stamp
 
 rules-test: build
 	$(bin)/guardctl test rules
+	$(bin)/guardctl lint rules
 
 .venv/stamp: Tests/clients/requirements.txt | packages
 	python3 -m venv .venv

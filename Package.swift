@@ -83,6 +83,14 @@ let modules: [Module] = [
             "GuardChatTemplates", "GuardRules",
             "GuardPolicy",
         ]),
+    // authoring of rules: guardctl only
+    Module(name: "GuardTOML", uses: ["GuardCore"]),
+    Module(
+        name: "GuardAuthoring",
+        uses: [
+            "GuardCore", "GuardJSON", "GuardYAML", "GuardTOML", "GuardMatching", "GuardRules", "GuardBudgets",
+            "GuardConfiguration", "GuardLLMSchema",
+        ]),
     // edges
     Module(
         name: "GuardProxy",
@@ -100,7 +108,7 @@ let modules: [Module] = [
         uses: [
             "GuardCore", "GuardJSON", "GuardYAML", "GuardLLMSchema", "GuardTokenizers", "GuardChatTemplates",
             "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration", "GuardAssembly", "GuardBudgets",
-            "GuardDecisionLog", "GuardClassifiers",
+            "GuardDecisionLog", "GuardClassifiers", "GuardAuthoring",
         ],
         external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle, httpClient, crypto]),
     // executables

@@ -6,8 +6,9 @@ package struct GuardctlCommand: AsyncParsableCommand {
         commandName: "guardctl",
         abstract: "Tests, checks and explains what guardd does, with the same engine.",
         subcommands: [
-            TestCommand.self, CheckCommand.self, TokenizeCommand.self, TokenizerCommand.self, ConfigCommand.self,
-            ServeMockCommand.self, TrainCommand.self,
+            TestCommand.self, LintCommand.self, FormatCommand.self, SchemaCommand.self, ImportCommand.self,
+            CheckCommand.self, TokenizeCommand.self, TokenizerCommand.self, TrainCommand.self, ConfigCommand.self,
+            ServeMockCommand.self,
         ])
 
     package init() {}

@@ -25,6 +25,9 @@ package struct Router: Sendable {
         rows = Dictionary(grouping: EndpointTable.rows.filter { $0.apis.contains(api) || api == .auto }, by: \.path)
     }
 
+    /// Paths whose requests are judged, over all APIs.
+    package static var guardedPaths: [String] { EndpointTable.rows.filter { $0.endpoint != nil }.map(\.path) }
+
     package func route(method: String, target: String) -> Route {
         guard let (path, query) = CanonicalPath.parse(target) else { return .unguarded(.malformed, path: "") }
         guard let rows = rows[path] else { return .unguarded(.unknownPath, path: path) }

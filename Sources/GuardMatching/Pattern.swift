@@ -129,7 +129,7 @@ package final class Pattern: @unchecked Sendable {
             + Array(end.utf8)
     }
 
-    private static func compile(
+    static func compile(
         _ source: [UInt8], _ options: PatternOptions, extra: UInt32
     ) throws(PatternError) -> OpaquePointer {
         // By default a multiline `^` looks whether it stands at the very end of the subject and fails there without

@@ -58,7 +58,7 @@ final class RuleCompiler {
 
     private static let ruleKeys = [
         "id", "description", "on", "roles", "when", "match", "view", "action", "mask", "severity", "mode", "stream",
-        "onHoldOverflow", "tests", "suppresses", "reason", "expires",
+        "onHoldOverflow", "tests", "suppresses", "reason", "expires", "lint",
     ]
 
     /// One rule.
@@ -89,6 +89,7 @@ final class RuleCompiler {
         let placeholder = map["mask"].flatMap { isMapping($0) ? self.placeholder($0, phases: phases) : nil }
         if action == .mask, map["mask"] == nil { mask = .standard }
         let tests = map["tests"].map(self.tests) ?? RuleTests()
+        map["lint"].map(checkLint)
 
         var conditions = ConditionCompiler(
             problems: problems, view: view, isOnOutput: phases.contains(.output), resources: resources)
