@@ -13,7 +13,7 @@ import Testing
     /// up to what was searched.
     @Test(arguments: [4, 64, 5000]) func heldTextIsSearchedSeldom(_ pieceBytes: Int) throws {
         let searched = Atomic<Int>(0)
-        let validate: StreamRule.Detector.Validate = { text, _ in
+        let validate: StreamRule.Detector.Validate = { text, _, _ in
             searched.wrappingAdd(text.count, ordering: .relaxed)
             return false
         }
@@ -21,7 +21,7 @@ import Testing
         let held = 65_536
         let rule = StreamRule(
             rule: 0, effect: .mask, isFolded: false, detectors: [.init(pattern: pattern, validate: validate)],
-            maskText: { _, _, _ in [] })
+            maskText: { _, _, _, _, _ in [] })
         var scratch = MatchScratch()
         var inspector = ChannelInspector(plan: StreamPlan(rules: [rule], holdBytes: held))
         let text = Array(("<" + String(repeating: "held ", count: held / 5)).utf8).prefix(held)
