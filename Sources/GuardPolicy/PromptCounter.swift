@@ -9,6 +9,9 @@ package struct PromptCount: Sendable, Hashable {
     package var perPrompt: [Int]
     /// Why the figure is an estimate; empty where it is exact by construction.
     package var why: [String]
+    /// A prompt has more tokens than the limit that was given and was not counted to its end: its figure is the least
+    /// that it can be.
+    package var isLeast = false
 
     package init(perPrompt: [Int], why: [String] = []) { (self.perPrompt, self.why) = (perPrompt, why) }
 
@@ -18,14 +21,37 @@ package struct PromptCount: Sendable, Hashable {
 }
 
 extension ModelEntry {
+    /// Prompts up to this size are counted to the end even over the limit: it costs some milliseconds, and an exact
+    /// figure helps whoever has to shorten the prompt.
+    private static let countedBytes = 512 << 10
+
     /// Renders and tokenizes what the server would.
+    /// - Parameter limit: tokens of one prompt over which an exact count is of no use, because the request will be
+    ///   refused: counting of a long prompt stops there. A prompt of megabytes then costs what its first part costs.
     /// - Throws: what the served template raises, for the server would answer with the same error.
-    package func count(_ view: RequestView) throws(TemplateError) -> PromptCount {
+    package func count(_ view: RequestView, limit: Int? = nil) throws(TemplateError) -> PromptCount {
         var why = view.estimatedWhy
         guard let tokenizer else {
             return PromptCount(perPrompt: Self.estimate(view), why: why + ["no_tokenizer"])
         }
         if let reason = tokenizer.estimatedWhy { why.append(reason) }
+        var isLeast = false
+        func tokens(_ text: [UInt8], _ specials: SpecialTokens, _ addsSpecialTokens: Bool) -> Int {
+            guard let limit, text.count > Self.countedBytes else {
+                return tokenizer.count(text, specials: specials, addSpecialTokens: addsSpecialTokens)
+            }
+            switch tokenizer.count(text, specials: specials, addSpecialTokens: addsSpecialTokens, limit: limit) {
+            case .exact(let count): return count
+            case .over(let least):
+                isLeast = true
+                return least
+            }
+        }
+        func counted(_ perPrompt: [Int]) -> PromptCount {
+            var count = PromptCount(perPrompt: perPrompt, why: isLeast ? why + ["stopped_at_limit"] : why)
+            count.isLeast = isLeast
+            return count
+        }
         switch view.prompt {
         case .tokenIDs(let lists): return PromptCount(perPrompt: lists.map(\.count), why: why)
         case .texts(let indices):
@@ -34,11 +60,9 @@ extension ModelEntry {
             if counting == .ollama { why += counting.chatWhy }
             let counts = indices.map { index in
                 view.segments.indices.contains(index)
-                    ? tokenizer.count(
-                        view.segments[index].text, specials: specials, addSpecialTokens: view.promptAddsSpecialTokens)
-                    : 0
+                    ? tokens(view.segments[index].text, specials, view.promptAddsSpecialTokens) : 0
             }
-            return PromptCount(perPrompt: counts, why: why)
+            return counted(counts)
         case .chat(let chat):
             if counting == .mistralCommon, let count = MistralPrompt.count(chat, tokenizer) {
                 return PromptCount(perPrompt: [count], why: why)
@@ -62,8 +86,7 @@ extension ModelEntry {
                 if Array(chat.messages.elements).last?["role"]?.string == "assistant" { why.append("tgi_prefill") }
             case .hf, .transformers5, .ollama: break
             }
-            let count = tokenizer.count(prompt, specials: .parseControl, addSpecialTokens: addsSpecialTokens)
-            return PromptCount(perPrompt: [count], why: why)
+            return counted([tokens(prompt, .parseControl, addsSpecialTokens)])
         }
     }
 
