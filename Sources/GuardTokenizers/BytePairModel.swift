@@ -185,28 +185,17 @@ final class BytePairModel: @unchecked Sendable {
         }
         // Written out for each family, so that what does not concern it is gone from the loop.
         switch scanner.family {
-        case .cl100k: encodeBlocks(text, start, end, scanner, isCased: false, scratch, &sink)
-        case .cased: encodeBlocks(text, start, end, scanner, isCased: true, scratch, &sink)
-        case .gpt2:
-            let classes = UnicodeClasses.shared
-            let raw = UnsafeRawPointer(text)
-            encodeAll(text, start, end, scratch, &sink) { at in
-                if end &- at >= 16 {
-                    let low = raw.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-                    let high = raw.loadUnaligned(fromByteOffset: at &+ 8, as: UInt64.self)
-                    let length = scanner.asciiWord(low, high, classes)
-                    if length > 0 { return at &+ length }
-                }
-                return scanner.next(text, at, end, classes)
-            }
+        case .cl100k: encodeBlocks(text, start, end, scanner, .cl100k, scratch, &sink)
+        case .cased: encodeBlocks(text, start, end, scanner, .cased, scratch, &sink)
+        case .gpt2: encodeBlocks(text, start, end, scanner, .gpt2, scratch, &sink)
         }
     }
 
     /// Encodes pieces that are found in blocks of text.
     @inline(__always)
     private func encodeBlocks<Sink: TokenSink>(
-        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scanner: PieceScanner, isCased: Bool,
-        _ scratch: Scratch, _ sink: inout Sink
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scanner: PieceScanner,
+        _ family: PieceScanner.Family, _ scratch: Scratch, _ sink: inout Sink
     ) {
         guard let cache = scratch.cache else { return }
         let classes = UnicodeClasses.shared
@@ -217,7 +206,7 @@ final class BytePairModel: @unchecked Sendable {
             var count = 0
             var from = at
             while count <= Scratch.batchMax &- PieceScanner.blockBytes && from < end {
-                var ends = scanner.boundaries(text, from, end, isCased: isCased, classes, padded)
+                var ends = scanner.boundaries(text, from, end, family: family, classes, padded)
                 if ends == 0 {
                     let to = scanner.next(text, from, end, classes)
                     Self.prepare(batch + count, text, from, to, end, cache)
@@ -268,7 +257,7 @@ final class BytePairModel: @unchecked Sendable {
             if piece.key.high != 0, let ids = cache.find(piece.key, piece.hash) {
                 sink.append(ids)
             } else {
-                encodeLong(text, at, piece.end, scratch, &sink)
+                encodeLong(text, at, piece, cache, scratch, &sink)
             }
             at = piece.end
         }
@@ -328,24 +317,26 @@ final class BytePairModel: @unchecked Sendable {
     /// A piece that is long, or has many ids, or is new.
     @inline(never)
     private func encodeLong<Sink: TokenSink>(
-        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ piece: Scratch.Piece, _ cache: PieceCache.View,
+        _ scratch: Scratch, _ sink: inout Sink
     ) {
+        let end = piece.end
         let length = end - start
-        guard let cache = scratch.cache, length <= PieceCache.longLengthMax, length > 0 else {
-            return encodeAnew(text, start, end, scratch, &sink)
-        }
-        if length > PieceKey.lengthMax, let ids = cache.findLong(text + start, length) {
+        if length > PieceCache.longLengthMax { return encodeAnew(text, start, end, scratch, &sink) }
+        let isShort = piece.key.high != 0
+        let isElsewhere = !isShort || cache.isElsewhere(piece.key, piece.hash)
+        if isElsewhere, let ids = cache.findLong(text + start, length) {
             for id in ids { sink.append(id) }
             return
         }
         var ids = PieceSink(ids: scratch.pieceIDs, capacity: PieceCache.longLengthMax)
         encodeAnew(text, start, end, scratch, &ids)
         let count = min(ids.count, PieceCache.longLengthMax)
-        if length <= PieceKey.lengthMax && count > 0 && count <= PackedIDs.countMax {
-            let key = PieceKey(text + start, length, length)
-            cache.insert(key, key.hash, PackedIDs(scratch.pieceIDs, count))
+        if isShort && count > 0 && count <= PackedIDs.countMax {
+            cache.insert(piece.key, piece.hash, PackedIDs(scratch.pieceIDs, count))
         } else {
             cache.insertLong(text + start, length, scratch.pieceIDs, count)
+            if !isElsewhere { cache.insertElsewhere(piece.key, piece.hash) }
         }
         for index in 0..<count { sink.append(scratch.pieceIDs[index]) }
     }

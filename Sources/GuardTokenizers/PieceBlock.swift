@@ -13,12 +13,12 @@ extension PieceScanner {
     /// Ends of pieces behind `at`: bit i is set if a piece ends before the byte `at + i`. Bit 0 is never set. Below
     /// the highest bit no end is missing; 0 where none is certain, and then `next` finds one.
     /// - Parameters:
-    ///   - isCased: whether the family is `.cased`; otherwise it is `.cl100k`. Constant where it is called.
+    ///   - family: the scanner's own, as a constant, so that what does not concern it is gone from the loop.
     ///   - padded: room for `blockBytes`, used at the end of the text.
     /// - Precondition: `at < end`, and a piece begins at `at`.
     @inline(__always)
     func boundaries(
-        _ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int, isCased: Bool, _ classes: UnicodeClasses,
+        _ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int, family: Family, _ classes: UnicodeClasses,
         _ padded: UnsafeMutablePointer<UInt8>
     ) -> UInt64 {
         let isLast = end &- at < Self.blockBytes
@@ -35,14 +35,16 @@ extension PieceScanner {
         var known = isLast ? end &- at : Self.blockBytes
         var kinds = Kinds(bytes)
         let high = bytes.high
-        if high != 0 { known = addMultibyte(text, at, end, high, known, isCased: isCased, classes, &kinds) }
+        if high != 0 { known = addMultibyte(text, at, end, high, known, classes, &kinds) }
         let isWholeText = isLast && known == end &- at
         if !isWholeText { known = undecidedSpaces(kinds.spaces, known) }
-        var starts = isCased ? casedStarts(kinds) : starts(kinds, isCased: false)
-        if !isCased || takesContraction {
+        var starts = family == .gpt2 ? Self.plainStarts(kinds) : starts(kinds, isCased: family == .cased)
+        // A lower-case run ends where a capital follows.
+        if family == .cased { starts |= kinds.upper & (kinds.letters & ~kinds.upper) &<< 1 }
+        if family != .cased || takesContraction {
             // Behind cased words, before the letters otherwise.
-            let candidates = kinds.apostrophes & (isCased ? kinds.letters &<< 1 : kinds.letters &>> 1)
-            if candidates != 0 { contract(text, at, end, kinds, candidates, isCased: isCased, &starts) }
+            let candidates = kinds.apostrophes & (family == .cased ? kinds.letters &<< 1 : kinds.letters &>> 1)
+            if candidates != 0 { contract(text, at, end, kinds, candidates, &starts) }
         }
         if known <= 0 { return 0 }
         if known >= 64 { return starts & ~1 }
@@ -88,18 +90,18 @@ extension PieceScanner {
     ///   in their own ways), and in cased patterns before what is upper and lower case at once.
     @inline(never)
     private func addMultibyte(
-        _ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int, _ high: UInt64, _ known: Int, isCased: Bool,
+        _ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int, _ high: UInt64, _ known: Int,
         _ classes: UnicodeClasses, _ kinds: inout Kinds
     ) -> Int {
         var rest = known < 64 ? high & (1 &<< UInt64(known) &- 1) : high
         while rest != 0 {
             let index = rest.trailingZeroBitCount
-            let (kind, length) = classes.character(text, at &+ index, end)
+            let (kind, length) = classes.multibyte(text, at &+ index, end)
             if index &+ length > Self.blockBytes { return index }
             let mask = ((1 as UInt64) &<< UInt64(length) &- 1) &<< UInt64(index)
             rest &= ~mask
             if kind & (UnicodeClasses.number | UnicodeClasses.space) != 0 { return index }
-            if isCased {
+            if family == .cased {
                 let cases = kind & (UnicodeClasses.upper | UnicodeClasses.lower)
                 if cases == UnicodeClasses.upper | UnicodeClasses.lower { return index }
                 if cases == UnicodeClasses.upper { kinds.upper |= mask }
@@ -123,11 +125,15 @@ extension PieceScanner {
         return known &- (~top).leadingZeroBitCount
     }
 
+    /// `starts` of gpt2: runs of letters, numbers and others with the blank before them; of white space all but the last
+    /// character.
     @inline(__always)
-    private func casedStarts(_ kinds: Kinds) -> UInt64 {
-        // A lower-case run ends where a capital follows.
-        let lower = kinds.letters & ~kinds.upper
-        return starts(kinds, isCased: true) | kinds.upper & lower &<< 1
+    private static func plainStarts(_ kinds: Kinds) -> UInt64 {
+        let free = ~(kinds.blanks &<< 1)
+        let letters = kinds.letters & ~(kinds.letters &<< 1) & free
+        let digits = kinds.digits & ~(kinds.digits &<< 1) & free
+        let others = kinds.others & ~(kinds.others &<< 1) & free
+        return letters | digits | others | kinds.spaces & ~(kinds.spaces &<< 1 & kinds.spaces &>> 1)
     }
 
     /// Starts of pieces, as if there were no contractions.
@@ -187,12 +193,13 @@ extension PieceScanner {
         return result
     }
 
-    /// Applies `(?i:'s|'t|'re|'ve|'m|'ll|'d)`: a piece of its own, or the end of a cased word.
+    /// Applies `'s|'t|'re|'ve|'m|'ll|'d`: a piece of its own, or the end of a cased word.
     @inline(never)
     private func contract(
-        _ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int, _ kinds: Kinds, _ candidates: UInt64, isCased: Bool,
+        _ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int, _ kinds: Kinds, _ candidates: UInt64,
         _ starts: inout UInt64
     ) {
+        let isCased = family == .cased
         var rest = isCased ? candidates : candidates & starts
         var behind = 0
         while rest != 0 {
@@ -200,7 +207,7 @@ extension PieceScanner {
             rest &= rest &- 1
             // A word has one contraction; the next one is a word of its own.
             if at &+ index >= end || isCased && index == behind { continue }
-            let length = Self.contraction(text, at &+ index, end, ignoringCase: true)
+            let length = Self.contraction(text, at &+ index, end, ignoringCase: family != .gpt2)
             if length == 0 { continue }
             let inside = ((1 as UInt64) &<< UInt64(length) &- 1) &<< UInt64(index)
             starts &= isCased ? ~inside : ~inside | 1 &<< UInt64(index)

@@ -20,14 +20,10 @@ struct PieceKey {
     ///   - count: 1...15.
     @inline(__always)
     init(low: UInt64, high: UInt64, count: Int) {
+        // Without a branch: whether a word has more than eight bytes cannot be guessed.
         let bits = UInt64(truncatingIfNeeded: count) &<< 3
-        if count < 8 {
-            self.low = low & (1 &<< bits &- 1)
-            self.high = bits &<< 53
-        } else {
-            self.low = low
-            self.high = high & (1 &<< (bits &- 64) &- 1) | bits &<< 53
-        }
+        self.low = low & (UInt64.max &>> (64 &- min(bits, 64)))
+        self.high = high & ~(UInt64.max &<< (max(bits, 64) &- 64)) | bits &<< 53
     }
 
     /// - Parameter count: 1...15.
@@ -109,6 +105,9 @@ final class PieceCache: @unchecked Sendable {
     /// So many refused pieces empty the cache: it holds other texts than those that come now.
     static let refusalsMax = entriesCount
     fileprivate static let busy: UInt64 = 1 << 63
+    /// Stands for the ids of a short piece that has too many of them and is kept as a long one. Looks busy to `find`, so
+    /// that common pieces are not asked about it.
+    fileprivate static let elsewhere = busy | 1
     /// Entries looked at for one short piece.
     static let ways = 32
     /// Words looked at for one long piece: those of a cache line.
@@ -180,6 +179,9 @@ final class PieceCache: @unchecked Sendable {
             counters: counters)
     }
 
+    /// Pieces that were refused since the cache was emptied.
+    var refusals: Int { counters[0].load(ordering: .relaxed) }
+
     func end() { state.withLock { $0.users -= 1 } }
 }
 
@@ -200,8 +202,20 @@ extension PieceCache.View {
     /// - Returns: `nil` if the piece is not there.
     @inline(__always)
     func find(_ key: PieceKey, _ hash: UInt64) -> PackedIDs? {
-        var way = 0
-        while way < PieceCache.ways {
+        let at = entries + Self.entry(hash, 0)
+        // The word that publishes first: what it publishes does not change.
+        let low = at[2].load(ordering: .acquiring)
+        let differs =
+            (at[0].load(ordering: .relaxed) ^ key.low) | (at[1].load(ordering: .relaxed) ^ key.high)
+        if differs == 0 && Int64(bitPattern: low) > 0 {
+            return PackedIDs(low: low, high: at[3].load(ordering: .relaxed))
+        }
+        return low == 0 ? nil : findFurther(key, hash)
+    }
+
+    @inline(never)
+    private func findFurther(_ key: PieceKey, _ hash: UInt64) -> PackedIDs? {
+        for way in 1..<PieceCache.ways {
             let at = entries + Self.entry(hash, way)
             let low = at[2].load(ordering: .acquiring)
             if low == 0 { return nil }
@@ -210,7 +224,6 @@ extension PieceCache.View {
             {
                 return PackedIDs(low: low, high: at[3].load(ordering: .relaxed))
             }
-            way &+= 1
         }
         return nil
     }
@@ -228,6 +241,25 @@ extension PieceCache.View {
             return
         }
         counters[0].wrappingAdd(1, ordering: .relaxed)
+    }
+
+    /// Whether `insertElsewhere` has been called for the piece.
+    func isElsewhere(_ key: PieceKey, _ hash: UInt64) -> Bool {
+        for way in 0..<PieceCache.ways {
+            let at = entries + Self.entry(hash, way)
+            let low = at[2].load(ordering: .acquiring)
+            if low == 0 { return false }
+            if low == PieceCache.elsewhere && at[0].load(ordering: .relaxed) == key.low
+                && at[1].load(ordering: .relaxed) == key.high
+            {
+                return true
+            }
+        }
+        return false
+    }
+
+    func insertElsewhere(_ key: PieceKey, _ hash: UInt64) {
+        insert(key, hash, PackedIDs(low: PieceCache.elsewhere, high: 0))
     }
 
     // MARK: Long pieces

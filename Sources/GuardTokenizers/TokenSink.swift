@@ -47,14 +47,16 @@ struct ChunkSink: TokenSink {
         if count > Self.capacity - PackedIDs.countMax { flush() }
     }
 
-    /// Writes all five whatever their number, without a branch; there is always room for them.
+    /// Writes two ids or five whatever their number; there is always room for them. Few pieces have more than two.
     @inline(__always)
     mutating func append(_ packed: PackedIDs) {
         store(packed[0], count)
         store(packed[1], count &+ 1)
-        store(packed[2], count &+ 2)
-        store(packed[3], count &+ 3)
-        store(packed[4], count &+ 4)
+        if packed.count > 2 {
+            store(packed[2], count &+ 2)
+            store(packed[3], count &+ 3)
+            store(packed[4], count &+ 4)
+        }
         count &+= packed.count
         if count > Self.capacity - PackedIDs.countMax { flush() }
     }

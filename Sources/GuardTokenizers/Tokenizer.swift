@@ -111,8 +111,8 @@ package final class Tokenizer: Sendable {
     package func encode(_ text: Span<UInt8>, specials: SpecialTokens = .parse, addSpecialTokens: Bool) -> [TokenID] {
         withUnsafeTemporaryAllocation(of: TokenID.self, capacity: ChunkSink.capacity) { chunk in
             guard let base = chunk.baseAddress else { return [] }
-            // Room for unusual text costs more than growing once for it.
-            var sink = ChunkSink(base, expected: text.count / 4 + 8)
+            // Growing copies all of it; room that stays empty is never touched.
+            var sink = ChunkSink(base, expected: text.count / 3 + 8)
             run(text, specials, addSpecialTokens, &sink)
             sink.flush()
             return sink.ids
@@ -137,6 +137,9 @@ package final class Tokenizer: Sendable {
         run(text.span, .parse, false, scratch, &sink)
         return (sink.count, scratch.work)
     }
+
+    /// Pieces that the cache had no room for since it was empty.
+    var cacheRefusals: Int { cache?.refusals ?? 0 }
 
     private func run<Sink: TokenSink>(
         _ text: Span<UInt8>, _ specials: SpecialTokens, _ addSpecialTokens: Bool, _ sink: inout Sink

@@ -70,10 +70,19 @@ struct UnicodeClasses: @unchecked Sendable {
         let first = text[at]
         // The first page is the first one that was stored.
         if first < 0x80 { return (pages[Int(first)], 1) }
-        return multibyte(text, at, end)
+        return multibyteCharacter(text, at, end)
     }
 
-    private func multibyte(_ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int) -> (class: UInt8, length: Int) {
+    @inline(never)
+    private func multibyteCharacter(
+        _ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int
+    ) -> (class: UInt8, length: Int) {
+        multibyte(text, at, end)
+    }
+
+    /// `character` where the byte is not ASCII.
+    @inline(__always)
+    func multibyte(_ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int) -> (class: UInt8, length: Int) {
         let length = Self.length(text, at, end)
         switch length {
         case 2: return (self[UInt32(text[at] & 0x1F) << 6 | UInt32(text[at + 1] & 0x3F)], 2)

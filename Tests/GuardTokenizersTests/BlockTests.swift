@@ -6,7 +6,7 @@ import Testing
 
 /// Pieces found 64 bytes at a time against pieces found one by one.
 @Suite struct BlockTests {
-    private static let patterns = PieceScanner.known.filter { $0.scanner.family != .gpt2 }.map(\.pattern)
+    private static let patterns = PieceScanner.known.map(\.pattern)
 
     /// What `BytePairModel` does: blocks where they are certain, single pieces where not.
     private func blockwise(_ scanner: PieceScanner, _ text: [UInt8]) -> (ends: [Int], ofBlocks: Int) {
@@ -18,10 +18,7 @@ import Testing
                 guard let base = buffer.baseAddress, let room = padded.baseAddress else { return }
                 var at = 0
                 while at < buffer.count {
-                    var bits =
-                        scanner.family == .cased
-                        ? scanner.boundaries(base, at, buffer.count, isCased: true, .shared, room)
-                        : scanner.boundaries(base, at, buffer.count, isCased: false, .shared, room)
+                    var bits = scanner.boundaries(base, at, buffer.count, family: scanner.family, .shared, room)
                     if bits == 0 {
                         at = scanner.next(base, at, buffer.count, .shared)
                         ends.append(at)

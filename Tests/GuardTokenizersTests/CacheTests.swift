@@ -44,37 +44,6 @@ import Testing
         }
     }
 
-    /// `asciiWord` gives what `next` gives, or leaves it to it; and it does find words.
-    @Test(arguments: PieceScanner.known.map(\.pattern))
-    func asciiWordEqualsScanner(_ pattern: String) throws {
-        let scanner = try #require(PieceScanner.named(by: pattern))
-        let alphabet = Array("aabcxyzAZBM  '.,(1_\n\t@`[{éß漢\u{301}".unicodeScalars)
-        var random = SeededRandom(seed: 32)
-        var decided = 0
-        for _ in 0..<6000 {
-            var view = String.UnicodeScalarView()
-            while view.count < 24 {
-                // Runs of letters are what it is for.
-                let isRun = Int.random(in: 0...2, using: &random) == 0
-                for _ in 0..<(isRun ? Int.random(in: 1...14, using: &random) : 1) {
-                    let letters = isRun ? 6 : alphabet.count
-                    view.append(alphabet[Int.random(in: 0..<letters, using: &random)])
-                }
-            }
-            let text = Array(String(view).utf8)
-            text.withUnsafeBufferPointer { buffer in
-                guard let base = buffer.baseAddress else { return }
-                let raw = UnsafeRawPointer(base)
-                let length = scanner.asciiWord(
-                    raw.loadUnaligned(as: UInt64.self), raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self), .shared)
-                if length == 0 { return }
-                decided += 1
-                #expect(length == scanner.next(base, 0, buffer.count, .shared), "\(String(view).debugDescription)")
-            }
-        }
-        #expect(decided > 1000)
-    }
-
     // MARK: Cache
 
     @Test func sizeIsBounded() { #expect(PieceCache.bytesCount <= 8 << 20) }
@@ -93,6 +62,26 @@ import Testing
         #expect(view.findLong(piece, piece.count).map(Array.init) == [1, 2, 3])
         #expect(view.findLong(Array("hello, this is a long Piece".utf8), piece.count) == nil)
         cache.end()
+    }
+
+    /// A short piece of many ids is kept as a long one, and found there.
+    @Test func shortPiecesOfManyIDsAreKept() throws {
+        let cache = try #require(PieceCache())
+        let view = try #require(cache.begin())
+        defer { cache.end() }
+        let key = PieceKey(Array("abcdefgh".utf8), 8, 8)
+        #expect(!view.isElsewhere(key, key.hash))
+        view.insertElsewhere(key, key.hash)
+        #expect(view.isElsewhere(key, key.hash))
+        #expect(view.find(key, key.hash) == nil)
+        #expect(!view.isElsewhere(PieceKey(Array("abcdefgi".utf8), 8, 8), key.hash))
+        // Encoding it often refuses nothing: it is there once. Not the tokenizer that other tests use at the same time.
+        let tokenizer = try Tokenizer.load(path: TestFiles.fixture("byte-level/tokenizer.json").path)
+        let text = Array("\u{1F642}\u{1F643}\u{1F644}".utf8)
+        let want = tokenizer.encode(text, addSpecialTokens: false)
+        #expect(want.count > PackedIDs.countMax)
+        for _ in 0..<20 { #expect(tokenizer.encode(text, addSpecialTokens: false) == want) }
+        #expect(tokenizer.cacheRefusals == 0)
     }
 
     /// A cache full of other texts is emptied, but never while somebody reads it.

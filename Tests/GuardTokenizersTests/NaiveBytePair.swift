@@ -46,14 +46,22 @@ struct NaiveBytePair {
                 symbols.append(unknown)
             }
         }
-        while symbols.count > 1 {
+        func rank(_ at: Int) -> Int? {
+            at >= 0 && at + 1 < symbols.count ? ranks[[symbols[at], symbols[at + 1]]] : nil
+        }
+        // Looked up once, or a long text would take seconds: merging changes the pairs beside it only.
+        var pairs = symbols.indices.map(rank)
+        while true {
             var best: (rank: Int, at: Int)?
-            for at in 0..<symbols.count - 1 {
-                guard let rank = ranks[[symbols[at], symbols[at + 1]]] else { continue }
+            for at in pairs.indices {
+                guard let rank = pairs[at] else { continue }
                 if best.map({ rank < $0.rank }) ?? true { best = (rank, at) }
             }
-            guard let best else { break }
-            symbols[best.at] += symbols.remove(at: best.at + 1)
+            guard let at = best?.at else { break }
+            symbols[at] += symbols.remove(at: at + 1)
+            pairs.remove(at: at + 1)
+            pairs[at] = rank(at)
+            if at > 0 { pairs[at - 1] = rank(at - 1) }
         }
         return symbols.compactMap { vocabulary[$0] }
     }

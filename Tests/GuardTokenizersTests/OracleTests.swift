@@ -63,8 +63,14 @@ import Testing
 
     // MARK: Merging
 
-    /// Random texts for each model; `GUARD_ORACLE_ROUNDS=20000` for a thorough run, in a release build.
-    private static let rounds = ProcessInfo.processInfo.environment["GUARD_ORACLE_ROUNDS"].flatMap(Int.init)
+    /// Random texts for each model, in a release build for a thorough run: `GUARD_ORACLE_ROUNDS=1000000`. That can be
+    /// done in slices: `GUARD_ORACLE_MODELS=llama-3.1,gemma-2`, and `GUARD_ORACLE_SEED=2` for other texts.
+    private static let environment = ProcessInfo.processInfo.environment
+    private static let rounds = environment["GUARD_ORACLE_ROUNDS"].flatMap(Int.init)
+    private static let seed = environment["GUARD_ORACLE_SEED"].flatMap(UInt64.init) ?? 13
+    private static let models =
+        environment["GUARD_ORACLE_MODELS"].map { $0.split(separator: ",").map(String.init) }
+        ?? ["gpt-2", "qwen2.5", "llama-3.1", "mistral-nemo", "gemma-2", "phi-3-mini"]
 
     /// Random texts and pieces of the corpus with random edits, whole pipeline.
     @Test(arguments: ["byte-level", "sentencepiece"])
@@ -74,12 +80,10 @@ import Testing
         try compare(file, try TestFiles.fixtureTokenizer(name + "/tokenizer.json"), corpus, count: Self.rounds ?? 1500)
     }
 
-    @Test(
-        .enabled(if: TestData.hasShared),
-        arguments: ["gpt-2", "qwen2.5", "llama-3.1", "mistral-nemo", "gemma-2", "phi-3-mini"])
+    @Test(.enabled(if: TestData.hasShared), arguments: models)
     func sharedTokenizersEqualNaive(_ name: String) throws {
         let corpus = try FileHandle(forReadingFrom: TestData.sharedFile("tokenizers/corpus.txt"))
-        let start = String(decoding: try corpus.read(upToCount: 400_000) ?? Data(), as: UTF8.self)
+        let start = String(decoding: try corpus.read(upToCount: Self.rounds == nil ? 400_000 : 8_000_000) ?? Data(), as: UTF8.self)
         let path = name + "/tokenizer.json"
         try compare(TestFiles.shared(path), TestFiles.sharedTokenizer(path), start, count: Self.rounds ?? 250)
     }
@@ -89,7 +93,7 @@ import Testing
         let pattern = NaiveBytePair.splitPattern(file)
         let splitter = try pattern.map { try SplitPattern($0) }
         let scalars = Array(corpus.unicodeScalars)
-        var random = SeededRandom(seed: 13)
+        var random = SeededRandom(seed: Self.seed)
         for round in 0..<count {
             var text = random.text(40)
             if round % 2 == 0 {
@@ -108,6 +112,10 @@ import Testing
             let want = naive.encode(text, splitter)
             let bytes = Array(text.utf8)
             let got = tokenizer.encode(bytes, specials: .asText, addSpecialTokens: false).map(\.value)
+            // Without the macro where all is well: a million of them would keep a million records.
+            guard got != want || tokenizer.count(bytes, specials: .asText, addSpecialTokens: false) != want.count else {
+                continue
+            }
             #expect(got == want, "\(text.debugDescription)")
             #expect(tokenizer.count(bytes, specials: .asText, addSpecialTokens: false) == want.count)
         }
