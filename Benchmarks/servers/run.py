@@ -3,7 +3,8 @@
 
 A server is started with a model of random weights (models.py), guardd in front of it with the model's tokenizer folder.
 Seeded conversations (conversations.py) go through guardd with `max_tokens` 1; `tokens.prompt` of guardd's record is compared
-with `usage.prompt_tokens` that the server answers. Then text completions, then streams. Every difference is written with
+with `usage.prompt_tokens` that the server answers. Then text completions, streams, and conversations that end with the
+beginning of an answer, with and without `continue_final_message`. Every difference is written with
 its request to DIR/differences-SERVER-MODEL.jsonl; the exit status is 1 if there is one that the record calls exact.
 
     Benchmarks/servers/run [--server transformers,llama-server,mistral-common] [--models a,b] [--count 300] [--seed 1]
@@ -73,7 +74,10 @@ def exchange(front, path, body):
 
 def prompt_tokens(answer):
     """What the server reports; its words where it refuses."""
-    return answer.json()["usage"]["prompt_tokens"] if answer.status == 200 else answer.text()
+    if answer.status != 200:
+        return answer.text()
+    is_stream = answer.headers["content-type"].startswith("text/event-stream")
+    return (usage_of_stream(answer) if is_stream else answer.json()["usage"])["prompt_tokens"]
 
 
 def usage_of_stream(answer):
@@ -88,43 +92,57 @@ def usage_of_stream(answer):
     return found
 
 
+def chats(server, arguments, tally, seed, count, front, **fields):
+    """Conversations until `count` are compared: those that are refused are not, so more are made; a server that refuses
+    all ends it."""
+    made = Generator(arguments.seed + seed, **models.FAMILIES[server.family]["knows"])
+    while tally.compared < count and tally.refused + tally.failed <= count:
+        messages, tools = made.conversation()
+        if tally.name in ("prefill", "continue"):
+            messages.append({"role": "assistant", "content": made.text()})
+        body = {"model": server.served, "messages": messages, "max_tokens": 1, **({"tools": tools} if tools else {}), **fields}
+        record, answer = exchange(front, "/v1/chat/completions", body)
+        reported = prompt_tokens(answer)
+        tally.add(body, record, answer.status, reported)
+
+
 def compare(server, counting, arguments):
     front = guard(server, counting)
-    knows = models.FAMILIES[server.family]["knows"]
+    tallies = []
     try:
-        chat = Tally("chat")
-        made = Generator(arguments.seed, **knows)
-        # Conversations that are refused are not compared, so more are made; a server that refuses all ends it.
-        while chat.compared < arguments.count and chat.refused + chat.failed <= arguments.count:
-            messages, tools = made.conversation()
-            body = {"model": server.served, "messages": messages, "max_tokens": 1, **({"tools": tools} if tools else {})}
-            record, answer = exchange(front, "/v1/chat/completions", body)
-            chat.add(body, record, answer.status, prompt_tokens(answer))
-        completions = Tally("completion")
-        made = Generator(arguments.seed + 1, **knows)
-        for _ in range(arguments.count // 3 if server.completions else 0):
-            # torch and llama.cpp do not run on nothing.
-            body = {"model": server.served, "prompt": made.text() or "x", "max_tokens": 1}
-            record, answer = exchange(front, "/v1/completions", body)
-            completions.add(body, record, answer.status, prompt_tokens(answer))
-        streams = Tally("stream")
-        made = Generator(arguments.seed + 2, **knows)
-        for _ in range(arguments.count // 10 if server.streams else 0):
-            messages, tools = made.conversation()
-            body = {"model": server.served, "messages": messages, "max_tokens": 4, "stream": True,
-                    "stream_options": {"include_usage": True}, **({"tools": tools} if tools else {})}
-            record, answer = exchange(front, "/v1/chat/completions", body)
-            streams.add(body, record, answer.status,
-                        usage_of_stream(answer)["prompt_tokens"] if answer.status == 200 else answer.text())
+        for name in arguments.what.split(","):
+            if name == "stream" and not server.streams or name == "prefill" and not server.prefills \
+                    or name == "continue" and not server.continues:
+                continue
+            tally = Tally(name)
+            tallies.append(tally)
+            if name == "chat":
+                chats(server, arguments, tally, 0, arguments.count, front)
+            elif name == "completion":
+                made = Generator(arguments.seed + 1)
+                for _ in range(arguments.count // 3):
+                    # torch and llama.cpp do not run on nothing.
+                    body = {"model": server.served, "prompt": made.text() or "x", "max_tokens": 1}
+                    record, answer = exchange(front, "/v1/completions", body)
+                    tally.add(body, record, answer.status, prompt_tokens(answer))
+            elif name == "stream":
+                chats(server, arguments, tally, 2, arguments.count // 10, front, max_tokens=4, stream=True,
+                      stream_options={"include_usage": True})
+            elif name == "prefill":
+                chats(server, arguments, tally, 3, arguments.count // 10, front)
+            elif name == "continue":
+                chats(server, arguments, tally, 4, arguments.count // 10, front, add_generation_prompt=False,
+                      continue_final_message=True)
     finally:
         front.stop()
-    return [chat, completions, streams]
+    return tallies
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--server", default=",".join(SERVERS))
     parser.add_argument("--models", default=",".join(models.FAMILIES))
+    parser.add_argument("--what", default="chat,completion,stream,prefill,continue")
     parser.add_argument("--counting", help="another counting mode than the server's")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)

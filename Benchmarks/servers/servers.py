@@ -19,9 +19,10 @@ class Server:
 
     #: `counting` and `upstream.api` of guard.yaml.
     counting, api = "hf", "openai"
-    #: Whether text completions report their prompt's tokens.
-    completions = True
-    streams = True
+    #: Whether it answers streams, and conversations that end with an assistant's message.
+    streams = prefills = True
+    #: Whether it knows `continue_final_message`.
+    continues = False
     name = ""
 
     @staticmethod
@@ -52,8 +53,13 @@ class Server:
         raise RuntimeError(f"the server did not start, see {self.log.name}")
 
     def stop(self):
-        self.process.kill()
-        self.process.wait()
+        # Those that have children end them.
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.log.close()
 
     def post(self, path, body):
@@ -105,10 +111,50 @@ class LlamaServer(Server):
                                if (cls.source / "../../llama_cpp/__init__.py").exists() else "")
 
 
+class VLLM(Server):
+    """vLLM's front end (`vllm launch render`) behind vllm_server.py. `VLLM` is the program, of a virtual environment of its
+    own: see requirements-vllm.txt."""
+
+    # vLLM 0.33 runs on transformers 5.
+    name, counting, api = "vllm", "hf5", "vllm"
+    streams, continues = False, True
+    program = os.environ.get("VLLM", "vllm")
+    options = ["--tool-call-parser", "hermes"]
+
+    def command(self):
+        self.model = models.model_folder(self.family, self.folder / ("models" if self.name == "vllm" else self.name) / self.family)
+        self.tokenizer = self.served = str(self.model)
+        return [sys.executable, str(pathlib.Path(__file__).with_name("vllm_server.py")), self.program, self.served, str(self.port), *self.options]
+
+    @classmethod
+    def version(cls):
+        python = pathlib.Path(cls.program).with_name("python")
+        found = subprocess.run([str(python), "-c", "import importlib.metadata as m; print(m.version('vllm'))"], capture_output=True, text=True)
+        return "vLLM " + found.stdout.strip()
+
+
+class VLLMMistral(VLLM):
+    """The same with mistral-common's tokenizer (`--tokenizer-mode mistral`)."""
+
+    name, counting, prefills = "vllm-mistral", "mistral-common", False
+    options = ["--tokenizer-mode", "mistral", "--tool-call-parser", "mistral"]
+
+    @staticmethod
+    def serves(family):
+        return family == "mistral-nemo"
+
+    def command(self):
+        command = super().command()
+        self.tokenizer = str(pathlib.Path(self.model) / "tekken.json")
+        models.unpack(models.SHARED / self.family / "tekken.json.gz", pathlib.Path(self.tokenizer))
+        return command
+
+
 class MistralCommon(Server):
     """mistral-common's tokenizer behind a server of ours (mistral_server.py), as vLLM uses it."""
 
-    name, counting, streams = "mistral-common", "mistral-common", False
+    name, counting = "mistral-common", "mistral-common"
+    streams = prefills = False
 
     @staticmethod
     def serves(family):
@@ -130,4 +176,4 @@ class MistralCommon(Server):
         return "mistral-common " + importlib.metadata.version("mistral-common")
 
 
-SERVERS = {"transformers": TransformersServe, "llama-server": LlamaServer, "mistral-common": MistralCommon}
+SERVERS = {"transformers": TransformersServe, "llama-server": LlamaServer, "vllm": VLLM, "vllm-mistral": VLLMMistral, "mistral-common": MistralCommon}

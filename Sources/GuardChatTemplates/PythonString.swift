@@ -197,3 +197,12 @@ extension [UInt8] {
         }
     }
 }
+
+/// `str.strip` on UTF-8 bytes, for those who work with what a template gave.
+package enum PythonText {
+    package static func stripped(_ text: [UInt8]) -> [UInt8] { PythonString(validating: text).stripped(nil).utf8 }
+
+    package static func strippedAtEnd(_ text: [UInt8]) -> [UInt8] {
+        PythonString(validating: text).stripped(nil, left: false).utf8
+    }
+}

@@ -37,6 +37,9 @@ extension PromptRenderer {
         }
         // The prompt without the header of an answer, then the header: what a render with it has more.
         let plain = try template.render(variables, now: time, dialect: .llama)
+        // A message of nothing is taken away, and nothing is put in its place.
+        let content = chat.messages.elements.map { $0 }.last?["content"]
+        if prefill.isEmpty, content?.count ?? 0 == 0 { return plain }
         let header = try template.render(asking, now: time, dialect: .llama)
         let common = zip(plain, header).prefix { $0 == $1 }.count
         return plain + header[common...] + prefill

@@ -67,35 +67,16 @@ package struct PromptRenderer: Sendable {
             for (key, value) in arguments.members { extra.append((key.string ?? "", Value(json: value))) }
         }
         let isList = counting.detectsContentFormat && template.contentFormat == .openai
+        var values = messages.map { counting == .transformers5 ? serveMessage($0) : message($0, isList: isList) }
+        if goesOn, counting != .tgi, let last = values.popLast() { values.append(try Continuation.tagged(last)) }
         var prompt = try template.render(
-            messages: .list(messages.map { counting == .transformers5 ? serveMessage($0) : message($0, isList: isList) }),
-            tools: chat.tools.map(tools),
-            addGenerationPrompt: addsGenerationPrompt, extra: extra)
-        if goesOn, let last = messages.last { prompt = try Self.cut(prompt, behind: lastText(last)) }
+            messages: .list(values), tools: chat.tools.map(tools), addGenerationPrompt: addsGenerationPrompt, extra: extra)
+        if goesOn, let last = messages.last {
+            let text = lastText(last)
+            prompt = try counting == .tgi ? Continuation.cut(prompt, behind: text) : Continuation.cutAtTag(prompt, text)
+        }
         return prompt + (prefill ?? [])
     }
-
-    /// Cuts the prompt behind the final message, as `continue_final_message` of transformers does.
-    private static func cut(_ prompt: [UInt8], behind text: [UInt8]) throws(TemplateError) -> [UInt8] {
-        let start = text.firstIndex { !isSpace($0) } ?? text.count
-        let end = (text.lastIndex { !isSpace($0) } ?? -1) + 1
-        let stripped = start < end ? text[start..<end] : []
-        var at = prompt.count - stripped.count
-        while at >= 0, !prompt[at...].starts(with: stripped) { at -= 1 }
-        guard at >= 0 else {
-            throw TemplateError(
-                .value, "continue_final_message is set but the final message does not appear in the chat after"
-                    + " applying the chat template! This can happen if the chat template deletes portions of the final"
-                    + " message. Please verify the chat template and final message in your chat to ensure they are"
-                    + " compatible.")
-        }
-        // White space behind the text stays where the template kept it.
-        let whole = text[start...]
-        let isKept = prompt[at...].starts(with: whole)
-        return Array(prompt[..<(at + (isKept ? whole.count : stripped.count))])
-    }
-
-    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
     /// Text of the last text part, or of the content as a whole.
     private func lastText(_ message: JSONNode) -> [UInt8] {

@@ -58,7 +58,16 @@ import Testing
             try render(.hf, messages, fields, template: "{% for m in messages %}{{ m.content }}</>{% endfor %}")
                 == "q</> to be ")
         #expect(throws: TemplateError.self) { try render(.hf, messages, #", "continue_final_message": true"#) }
+        // transformers 5.20 behind vLLM 0.33: white space alone takes that of the header with it where the template trims.
+        let blank = #"[{"role": "user", "content": "q"}, {"role": "assistant", "content": "\n\n"}]"#
+        let trims = "{% for m in messages %}<{{ m.role }}>\n{{ m.content | trim }}</>{% endfor %}"
+        #expect(try render(.hf, blank, fields, template: trims) == "<user>\nq</><assistant>")
+        #expect(try render(.hf, messages, fields, template: trims) == "<user>\nq</><assistant>\nto be")
+        let shortens = "{% for m in messages %}{{ m.content[:2] }}</>{% endfor %}"
+        #expect(throws: TemplateError.self) { try render(.hf, messages, fields, template: shortens) }
         #expect(try render(.llamacpp, messages) == "<|bos|><user>q</><assistant> to be ")
+        let empty = #"[{"role": "user", "content": "q"}, {"role": "assistant", "content": ""}]"#
+        #expect(try render(.llamacpp, empty) == "<|bos|><user>q</>")
     }
 
     @Test func argumentsOfToolCallsAreParsed() throws {

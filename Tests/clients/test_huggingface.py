@@ -76,8 +76,9 @@ class HuggingFaceTests(unittest.TestCase):
     # Chat
 
     def chat(self, text, stream=False, **headers):
-        return self.client(**headers).chat_completion(
-            [{"role": "user", "content": text}], max_tokens=40, stream=stream)
+        # A client that nobody holds closes its streams.
+        self.held = self.client(**headers)
+        return self.held.chat_completion([{"role": "user", "content": text}], max_tokens=40, stream=stream)
 
     def test_chat(self):
         answer = self.chat(f"card {CARD}", x_mock_answer=json.dumps({"content": "one two"}))
