@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import GuardClassifiers
 import GuardCore
@@ -51,7 +52,7 @@ import Testing
         let folder = TestData.fixtures.appending(path: "classifiers")
         let out = FileManager.default.temporaryDirectory.appending(path: "guard-\(UUID().uuidString).gclf")
         defer { try? FileManager.default.removeItem(at: out) }
-        var command = try TrainCommand.parse([
+        let command = try TrainCommand.parse([
             "--jsonl", folder.appending(path: "injection.jsonl").path, "--out", out.path, "--buckets", "12",
         ])
         try await command.run()
@@ -93,7 +94,7 @@ import Testing
             (#"{"text": "a"}"#, "1 to 64 labels"), ("{", "unexpected end of text"),
         ] {
             try Data(content.utf8).write(to: file)
-            var command = try TrainCommand.parse(["--jsonl", file.path, "--out", file.path + ".gclf"])
+            let command = try TrainCommand.parse(["--jsonl", file.path, "--out", file.path + ".gclf"])
             await #expect { try await command.run() } throws: { "\($0)".contains(wanted) }
         }
     }

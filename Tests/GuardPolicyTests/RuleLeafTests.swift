@@ -1,4 +1,5 @@
 import GuardCore
+import GuardDecisionLog
 import GuardJSON
 import GuardRules
 import GuardTesting
@@ -17,7 +18,10 @@ import Testing
         """
 
     @Test func theServedTokenizerCounts() async throws {
-        for (text, wanted) in [("hi", nil), (String(repeating: "word and ", count: 20), "400 content_policy_violation")] {
+        let texts: [(String, String?)] = [
+            ("hi", nil), (String(repeating: "word and ", count: 20), "400 content_policy_violation"),
+        ]
+        for (text, wanted) in texts {
             let fixture = try EngineFixture(rules: Self.rules)
             #expect(await fixture.send(EngineFixture.chat(text)).refusal == wanted)
         }
