@@ -85,7 +85,7 @@ package final class SnapshotBuilder: Sendable {
         }
         do {
             let tokenizer = try Tokenizer.load(path: path)
-            let model = LoadedModel(tokenizer: tokenizer, templates: try Self.templates(beside: path))
+            let model = LoadedModel(tokenizer: tokenizer, templates: try Self.templates(of: tokenizer, beside: path))
             // Tables that are made at first use are made now, not in the first request.
             _ = tokenizer.count(Array("Hello, world".utf8), specials: .parse, addSpecialTokens: true)
             kept[identity] = model
@@ -98,8 +98,15 @@ package final class SnapshotBuilder: Sendable {
         return entry
     }
 
-    /// The chat template of a model folder; none for a lone file or a base model.
-    private static func templates(beside path: String) throws -> ModelTemplates {
+    /// The chat template of a model folder or a GGUF file; none for another lone file or a base model.
+    private static func templates(of tokenizer: Tokenizer, beside path: String) throws -> ModelTemplates {
+        if let json = tokenizer.embeddedConfiguration {
+            do {
+                return try ModelTemplates(TokenizerConfig(json: json))
+            } catch let error as TemplateError {
+                throw Diagnostic(file: tokenizer.source, "tokenizer.chat_template:\(error.line): \(error)")
+            }
+        }
         let config = path + "/tokenizer_config.json"
         let lone = path + "/chat_template.jinja"
         let source = try FileBytes.read(lone, ifAbsent: nil)

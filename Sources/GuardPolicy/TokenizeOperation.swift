@@ -19,6 +19,9 @@ package struct TokenizeOperation: Sendable {
     package var rendersAsLibrary = false
     /// Leaves `ids` (and `rendered`) out.
     package var countOnly = false
+    /// Writes `offsets`: begin and end of each token in UTF-8 bytes of the text, of a conversation in `rendered`
+    /// (`Tokenizer.encodeWithOffsets`).
+    package var writesOffsets = false
 
     package struct Problem: Error, Sendable, CustomStringConvertible {
         package var message: String
@@ -91,11 +94,25 @@ package struct TokenizeOperation: Sendable {
             writer.member("count", tokenizer.count(text, specials: specials, addSpecialTokens: add))
             return
         }
-        let ids = tokenizer.encode(text, specials: specials, addSpecialTokens: add)
+        let tokens =
+            writesOffsets ? tokenizer.encodeWithOffsets(text, specials: specials, addSpecialTokens: add) : []
+        let ids =
+            writesOffsets ? tokens.map(\.id) : tokenizer.encode(text, specials: specials, addSpecialTokens: add)
         writer.key("ids")
         writer.beginArray()
         for id in ids { writer.integer(id.value) }
         writer.endArray()
+        if writesOffsets {
+            writer.key("offsets")
+            writer.array { list in
+                for token in tokens {
+                    list.array {
+                        $0.integer(token.range.lowerBound)
+                        $0.integer(token.range.upperBound)
+                    }
+                }
+            }
+        }
         writer.member("count", ids.count)
     }
 }

@@ -23,6 +23,7 @@ final class BytePairModel: @unchecked Sendable {
         /// Ids at or above it are characters that only exist inside of longer pieces (SentencePiece): they take part in
         /// merges, but left alone they are unknown.
         var firstVirtualID = UInt32.max
+        var affixes: Affixes?
     }
 
     let vocabulary: Vocabulary
@@ -137,7 +138,7 @@ final class BytePairModel: @unchecked Sendable {
     private static func joints(
         _ vocabulary: Vocabulary, _ merges: [MergeTable.Merge], _ options: Options
     ) -> UnsafeMutablePointer<UInt64>? {
-        guard options.startsWithCharacters else { return nil }
+        guard options.startsWithCharacters, options.affixes == nil else { return nil }
         let fallback = Set((options.byteFallback ?? []).compactMap { $0 })
         // A byte without token (Gemma has no `<0x09>`) does no harm where its character is in the vocabulary.
         let isFallbackComplete =
@@ -304,11 +305,11 @@ final class BytePairModel: @unchecked Sendable {
     ) {
         scratch.reserve(end - start)
         let count =
-            options.startsWithCharacters
-            ? characterSymbols(text, start, end, scratch) : byteSymbols(text, start, end, scratch)
+            options.affixes.map { affixedSymbols(text, start, end, $0, scratch) } ?? (options.startsWithCharacters
+            ? characterSymbols(text, start, end, scratch) : byteSymbols(text, start, end, scratch))
         var isLastUnknown = false
         if count <= Self.scanMax {
-            if let priorityOfBytes {
+            if let priorityOfBytes, options.affixes == nil {
                 for index in 0..<max(count - 1, 0) {
                     let pair = Int(text[start + index]) << 8 | Int(text[start + index + 1])
                     scratch.ranks[index] = priorityOfBytes[pair]

@@ -4,13 +4,13 @@ import GuardJSON
 
 extension Tokenizer {
     /// Loads a file by its content (an image of `TokenizerImage` is mapped), or a model folder (`tokenizer.json` preferred, then `tekken.json`,
-    /// `tokenizer.model`, `*.tiktoken`). A `tokenizer_config.json` beside the file names the start and end tokens.
+    /// `tokenizer.model`, `*.tiktoken`, `*.gguf`). A `tokenizer_config.json` beside the file names the start and end tokens.
     package static func load(path: String) throws(TokenizerError) -> Tokenizer {
         var file = path
         if FileBytes.isFolder(path) {
             guard let found = vocabularyFile(in: path) else {
                 throw TokenizerError(
-                    .unreadable, file: path, "no tokenizer.json, tekken.json, tokenizer.model or *.tiktoken")
+                    .unreadable, file: path, "no tokenizer.json, tekken.json, tokenizer.model, *.tiktoken or *.gguf")
             }
             file = found
         }
@@ -21,7 +21,7 @@ extension Tokenizer {
                 throw error.inFile(file)
             }
         }
-        let bytes = try FileBytes.read(file)
+        let bytes = try FileBytes.readVocabulary(file)
         let folder = file.lastIndex(of: "/").map { String(file[..<$0]) } ?? "."
         let configuration = folder + "/tokenizer_config.json"
         return try load(
@@ -40,23 +40,39 @@ extension Tokenizer {
             if bytes.starts(with: TokenizerImage.magic) {
                 return try TokenizerImage.load(try ImageMemory(bytes), name: name)
             }
+            if bytes.starts(with: GGUFMetadata.magic) { return try gguf(bytes, name: name) }
             let config = try configuration.map { bytes throws(TokenizerError) in try TokenizerConfiguration(bytes) }
             var (format, stages) = try stages(bytes, config)
             if let bos = config?.bosToken { stages.bosToken = bos }
             if let eos = config?.eosToken { stages.eosToken = eos }
-            var digest = SHA256()
-            bytes.withUnsafeBytes { digest.update(bufferPointer: $0) }
-            return Tokenizer(format: format, source: name, hash: hexadecimal(digest.finalize()), stages: stages)
+            return Tokenizer(format: format, source: name, hash: sha256(bytes[...]), stages: stages)
         } catch {
             throw error.inFile(name)
         }
+    }
+
+    /// A GGUF file says everything itself; a `tokenizer_config.json` beside it belongs to other files.
+    private static func gguf(_ bytes: [UInt8], name: String) throws(TokenizerError) -> Tokenizer {
+        let metadata = try GGUFMetadata.whole(bytes)
+        let loaded = try GGUFVocabulary.load(metadata)
+        return Tokenizer(
+            format: .gguf, source: name, hash: sha256(bytes[..<metadata.end]), stages: loaded.stages,
+            embeddedConfiguration: loaded.configuration)
+    }
+
+    private static func sha256(_ bytes: ArraySlice<UInt8>) -> String {
+        var digest = SHA256()
+        bytes.withUnsafeBytes { digest.update(bufferPointer: $0) }
+        return hexadecimal(digest.finalize())
     }
 
     private static func vocabularyFile(in folder: String) -> String? {
         for name in ["tokenizer.json", "tekken.json", "tokenizer.model"] where FileBytes.exists(folder + "/" + name) {
             return folder + "/" + name
         }
-        return FileBytes.names(in: folder).first { $0.hasSuffix(".tiktoken") }.map { folder + "/" + $0 }
+        let names = FileBytes.names(in: folder)
+        let found = names.first { $0.hasSuffix(".tiktoken") } ?? names.first { $0.hasSuffix(".gguf") }
+        return found.map { folder + "/" + $0 }
     }
 
     private static func stages(
@@ -73,9 +89,6 @@ extension Tokenizer {
             if TekkenFile.isRecognised(document.root) { return (.tekken, try TekkenFile.load(document)) }
             return (.tokenizerJSON, try TokenizerJSON.load(document))
         }
-        if bytes.starts(with: "GGUF".utf8) {
-            throw TokenizerError(.unsupported, "GGUF vocabularies are not read yet")
-        }
         if TiktokenFile.isRecognised(bytes) {
             return (.tiktoken, try TiktokenFile.load(bytes, configuration: config))
         }
@@ -85,7 +98,7 @@ extension Tokenizer {
             return (.sentencePiece, stages)
         }
         throw TokenizerError(
-            .unknownFormat, "neither tokenizer.json, tekken.json, a SentencePiece model nor a tiktoken rank file")
+            .unknownFormat, "neither tokenizer.json, tekken.json, a SentencePiece model, a tiktoken rank file nor a GGUF file")
     }
 }
 

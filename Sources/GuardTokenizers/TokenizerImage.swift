@@ -8,7 +8,7 @@ import Glibc
 /// lead outside of the memory is checked at load besides. Little-endian machines only, as all that guardd runs on.
 package enum TokenizerImage {
     /// Raised with every change of the format; images of other versions do not load.
-    package static let version: UInt32 = 1
+    package static let version: UInt32 = 2
     static let magic = Array("GUARDTOK".utf8)
 
     static func isRecognised(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.starts(with: magic) }
