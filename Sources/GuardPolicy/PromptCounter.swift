@@ -31,63 +31,39 @@ extension ModelEntry {
     /// - Throws: what the served template raises, for the server would answer with the same error.
     package func count(_ view: RequestView, limit: Int? = nil) throws(TemplateError) -> PromptCount {
         var why = view.estimatedWhy
-        guard let tokenizer else {
+        guard let tokenizer, let builder = promptBuilder else {
             return PromptCount(perPrompt: Self.estimate(view), why: why + ["no_tokenizer"])
         }
         if let reason = tokenizer.estimatedWhy { why.append(reason) }
         var isLeast = false
-        func tokens(_ text: [UInt8], _ specials: SpecialTokens, _ addsSpecialTokens: Bool) -> Int {
-            guard let limit, text.count > Self.countedBytes else {
-                return tokenizer.count(text, specials: specials, addSpecialTokens: addsSpecialTokens)
-            }
-            switch tokenizer.count(text, specials: specials, addSpecialTokens: addsSpecialTokens, limit: limit) {
+        func tokens(_ input: TokenizerInput) -> Int {
+            for reason in input.why where !why.contains(reason) { why.append(reason) }
+            guard let limit, input.bytesCount > Self.countedBytes else { return tokenizer.count(input) }
+            switch tokenizer.count(input, limit: limit) {
             case .exact(let count): return count
             case .over(let least):
                 isLeast = true
                 return least
             }
         }
-        func counted(_ perPrompt: [Int]) -> PromptCount {
-            var count = PromptCount(perPrompt: perPrompt, why: isLeast ? why + ["stopped_at_limit"] : why)
-            count.isLeast = isLeast
-            return count
-        }
+        let perPrompt: [Int]
         switch view.prompt {
-        case .tokenIDs(let lists): return PromptCount(perPrompt: lists.map(\.count), why: why)
+        case .tokenIDs(let lists): perPrompt = lists.map(\.count)
         case .texts(let indices):
-            // mistral-common never reads control strings from text; Ollama puts a completion into its own template.
-            let specials: SpecialTokens = counting == .mistralCommon ? .asText : .parse
-            if counting == .ollama { why += counting.chatWhy }
-            let counts = indices.map { index in
-                view.segments.indices.contains(index)
-                    ? tokens(view.segments[index].text, specials, view.promptAddsSpecialTokens) : 0
+            perPrompt = indices.map { index in
+                guard view.segments.indices.contains(index) else { return 0 }
+                return tokens(
+                    builder.text(view.segments[index].text, addsSpecialTokens: view.promptAddsSpecialTokens))
             }
-            return counted(counts)
         case .chat(let chat):
-            if counting == .mistralCommon, let count = MistralPrompt.count(chat, tokenizer) {
-                return PromptCount(perPrompt: [count], why: why)
-            }
-            guard templates.standard != nil || templates.toolUse != nil else {
+            guard let input = try builder.chat(chat) else {
                 return PromptCount(perPrompt: Self.estimate(view), why: why + ["no_chat_template"])
             }
-            var prompt = try PromptRenderer(counting: counting, templates: templates).render(chat)
-            why += counting.chatWhy
-            var addsSpecialTokens = chat.addSpecialTokens ?? false
-            switch counting {
-            case .mistralCommon: why.append("mistral_common_template")
-            case .llamacpp:
-                if chat.tools != nil { why.append("llamacpp_tools") }
-                // The vocabulary's start token is added, and the template's own taken away where both would be.
-                addsSpecialTokens = true
-                if tokenizer.addsStartToken, let bos = tokenizer.bosToken, prompt.starts(with: bos.utf8) {
-                    prompt.removeFirst(bos.utf8.count)
-                }
-            case .tgi:
-                if Array(chat.messages.elements).last?["role"]?.string == "assistant" { why.append("tgi_prefill") }
-            case .hf, .transformers5, .ollama: break
-            }
-            return counted([tokens(prompt, .parseControl, addsSpecialTokens)])
+            perPrompt = [tokens(input)]
         }
+        var count = PromptCount(perPrompt: perPrompt, why: isLeast ? why + ["stopped_at_limit"] : why)
+        count.isLeast = isLeast
+        return count
     }
 
     /// One token for every three bytes and eight for each message: above what today's vocabularies give for prose and

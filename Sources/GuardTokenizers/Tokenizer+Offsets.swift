@@ -5,6 +5,11 @@ package struct TokenOffset: Sendable, Hashable {
     package var id: TokenID
     /// UTF-8 bytes of the raw text; whole characters. Empty for tokens that stand for none of it.
     package var range: Range<Int>
+
+    package init(id: TokenID, range: Range<Int>) {
+        self.id = id
+        self.range = range
+    }
 }
 
 extension Tokenizer {
