@@ -12,7 +12,9 @@ package struct TokenizeCommand: AsyncParsableCommand {
         abstract: "Turns texts and conversations into token ids, as the model's own library does.",
         discussion: """
             Lines in: {"id", "text"} or {"id", "messages", "tools", "add_generation_prompt"}. Lines out: {"id", "ids", \
-            "count"}, of a conversation also "rendered"; {"id", "error"} where the chat template raises.
+            "count"}, of a conversation also "rendered"; {"id", "error"} where the chat template raises. With --offsets \
+            also "offsets", the [begin, end] of each token in UTF-8 bytes of the text or of "rendered"; tokens that are put \
+            around it have [0, 0].
             """)
 
     @Option(help: "Model folder or tokenizer file.")
@@ -33,6 +35,9 @@ package struct TokenizeCommand: AsyncParsableCommand {
     @Flag(help: "Strings of special tokens in the text are plain text.")
     package var specialAsText = false
 
+    @Flag(help: "Where in the text each token is.")
+    package var offsets = false
+
     @Flag(help: "No ids.")
     package var countOnly = false
 
@@ -43,12 +48,14 @@ package struct TokenizeCommand: AsyncParsableCommand {
 
     package func run() async throws {
         guard text == nil || jsonl == nil else { throw ValidationError("--text and --jsonl exclude each other") }
+        guard !(offsets && countOnly) else { throw ValidationError("--offsets and --count-only exclude each other") }
         guard var operation = TokenizeOperation(try ModelLoading.entry(tokenizer)) else {
             throw Diagnostic(file: tokenizer, "no tokenizer")
         }
         operation.addSpecialTokens = addSpecialTokens
         operation.specialAsText = specialAsText
         operation.countOnly = countOnly
+        operation.writesOffsets = offsets
         operation.rendersAsLibrary = true
         var output = Console.Buffer()
         defer { output.flush() }
@@ -88,7 +95,11 @@ package struct TokenizeCommand: AsyncParsableCommand {
         if let error = report["error"]?.string { return "error: \(error)" }
         let count = report["count"]?.integer ?? 0
         guard let ids = report["ids"] else { return "\(count)" }
-        return "\(count): " + ids.elements.map { String(decoding: $0.rawBytes, as: UTF8.self) }.joined(separator: " ")
+        let places = report["offsets"]?.elements.map { "@\($0[0]?.integer ?? 0)-\($0[1]?.integer ?? 0)" }
+        let tokens = ids.elements.enumerated().map { index, id in
+            String(decoding: id.rawBytes, as: UTF8.self) + (places.map { index < $0.count ? $0[index] : "" } ?? "")
+        }
+        return "\(count): " + tokens.joined(separator: " ")
     }
 }
 

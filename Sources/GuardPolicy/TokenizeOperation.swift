@@ -18,6 +18,9 @@ package struct TokenizeOperation: Sendable {
     package var rendersAsLibrary = false
     /// Leaves `ids` (and `rendered`) out.
     package var countOnly = false
+    /// Writes `offsets`: begin and end of each token in UTF-8 bytes of the text, of a conversation in `rendered`
+    /// (`Tokenizer.encodeWithOffsets`).
+    package var writesOffsets = false
 
     package struct Problem: Error, Sendable, CustomStringConvertible {
         package var message: String
@@ -89,11 +92,23 @@ package struct TokenizeOperation: Sendable {
             writer.member("count", builder.tokenizer.count(input))
             return
         }
-        let ids = builder.tokenizer.encode(input)
+        let tokens = writesOffsets ? builder.tokenizer.encodeWithOffsets(input) : []
+        let ids = writesOffsets ? tokens.map(\.id) : builder.tokenizer.encode(input)
         writer.key("ids")
         writer.beginArray()
         for id in ids { writer.integer(id.value) }
         writer.endArray()
+        if writesOffsets {
+            writer.key("offsets")
+            writer.array { list in
+                for token in tokens {
+                    list.array {
+                        $0.integer(token.range.lowerBound)
+                        $0.integer(token.range.upperBound)
+                    }
+                }
+            }
+        }
         writer.member("count", ids.count)
     }
 }

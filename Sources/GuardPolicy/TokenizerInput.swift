@@ -86,4 +86,21 @@ extension Tokenizer {
             }
         }
     }
+
+    /// `encode` with the place of each token in the input's text, tokens by id as their strings.
+    package func encodeWithOffsets(_ input: TokenizerInput) -> [TokenOffset] {
+        var at = 0
+        return input.parts.flatMap { part -> [TokenOffset] in
+            switch part {
+            case .token(let id, let string):
+                defer { at += string.count }
+                return [TokenOffset(id: id, range: at..<at + string.count)]
+            case .text(let text):
+                defer { at += text.count }
+                return encodeWithOffsets(
+                    text, specials: input.specials, addSpecialTokens: input.addsSpecialTokens
+                ).map { TokenOffset(id: $0.id, range: $0.range.lowerBound + at..<$0.range.upperBound + at) }
+            }
+        }
+    }
 }

@@ -27,19 +27,29 @@ struct AddedToken: Sendable, Hashable {
     }
 }
 
-/// Finds added tokens, leftmost and of these the longest, and cuts the text at them.
+/// Finds added tokens and cuts the text at them.
 struct AddedTokens: Sendable {
     enum Part {
         case text(Int, Int)
-        case token(UInt32)
+        /// Id, and the place with the white space that the token swallows.
+        case token(UInt32, Int, Int)
+    }
+
+    enum Order: Sendable {
+        /// Hugging Face's: the leftmost, and of these the longest.
+        case leftmost
+        /// llama.cpp's: the longest wherever they are, and of these the leftmost.
+        case longestFirst
     }
 
     private let tokens: [AddedToken]
     private let trie: ByteTrie
+    private let order: Order
 
     /// - Parameter tokens: of tokens with equal content the last one counts.
-    init(_ tokens: [AddedToken]) {
+    init(_ tokens: [AddedToken], order: Order = .leftmost) {
         self.tokens = tokens
+        self.order = order
         trie = ByteTrie(tokens.map(\.content))
     }
 
@@ -57,6 +67,7 @@ struct AddedTokens: Sendable {
     func forEachPart(
         _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ specials: SpecialTokens, _ body: (Part) -> Void
     ) {
+        guard order == .leftmost else { return forEachPartLongestFirst(text, begin, end, specials, body) }
         var done = begin
         var at = begin
         while at < end, let match = trie.firstMatch(text, at, end) {
@@ -70,10 +81,58 @@ struct AddedTokens: Sendable {
             if token.stripsLeft { start = max(Self.spacesStart(text, begin, start), done) }
             if token.stripsRight { stop = Self.spacesEnd(text, stop, end) }
             if done < start { body(.text(done, start)) }
-            body(.token(token.id))
+            body(.token(token.id, start, stop))
             done = stop
         }
         if done < end { body(.text(done, end)) }
+    }
+
+    /// llama.cpp's partition (`tokenizer_st_partition`). It looks for token after token; here those of one length are
+    /// looked for together, and only those lengths that occur at all.
+    private func forEachPartLongestFirst(
+        _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ specials: SpecialTokens, _ body: (Part) -> Void
+    ) {
+        var lengths = Set<Int>()
+        trie.forEachStart(text, begin, end) { at in
+            trie.forEachMatch(text, at, end) { index, stop in
+                if tokens[index].isFound(specials) { lengths.insert(stop - at) }
+            }
+        }
+        var parts: [Part] = [.text(begin, end)]
+        for length in lengths.sorted(by: >) {
+            var cut: [Part] = []
+            for part in parts {
+                guard case .text(var done, let partEnd) = part, partEnd - done >= length else {
+                    cut.append(part)
+                    continue
+                }
+                var at = done
+                while at + length <= partEnd {
+                    guard let index = trie.index(text, at, length), tokens[index].isFound(specials) else {
+                        at += 1
+                        continue
+                    }
+                    let (start, stop) = Self.stripped(text, done, at, at + length, partEnd, tokens[index])
+                    if done < start { cut.append(.text(done, start)) }
+                    cut.append(.token(tokens[index].id, start, stop))
+                    (done, at) = (stop, stop)
+                }
+                if done < partEnd { cut.append(.text(done, partEnd)) }
+            }
+            parts = cut
+        }
+        for part in parts { if case .text(let from, let to) = part, from == to { continue } else { body(part) } }
+    }
+
+    /// With C's white space around it, as far as the token swallows that.
+    private static func stripped(
+        _ text: UnsafePointer<UInt8>, _ begin: Int, _ start: Int, _ stop: Int, _ end: Int, _ token: AddedToken
+    ) -> (Int, Int) {
+        func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+        var (start, stop) = (start, stop)
+        if token.stripsLeft { while start > begin, isSpace(text[start - 1]) { start -= 1 } }
+        if token.stripsRight { while stop < end, isSpace(text[stop]) { stop += 1 } }
+        return (start, stop)
     }
 
     private static func isAlone(
@@ -202,6 +261,49 @@ struct ByteTrie: Sendable {
             node = deeper
         }
         return !nodes[node].children.isEmpty
+    }
+
+    /// Places where the first byte of some string stands.
+    func forEachStart(_ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ body: (Int) -> Void) {
+        roots.withUnsafeBufferPointer { roots in
+            for at in begin..<end where roots[Int(text[at])] >= 0 { body(at) }
+        }
+    }
+
+    /// Every string that begins at `at`, the shortest first, with its end.
+    func forEachMatch(_ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int, _ body: (Int, Int) -> Void) {
+        guard at < end, roots[Int(text[at])] >= 0 else { return }
+        var node = Int(roots[Int(text[at])])
+        var next = at + 1
+        while true {
+            if nodes[node].index >= 0 { body(Int(nodes[node].index), next) }
+            guard next < end, let deeper = child(node, text[next]) else { return }
+            node = deeper
+            next += 1
+        }
+    }
+
+    /// The string that is the `length` bytes at `at`.
+    func index(_ text: UnsafePointer<UInt8>, _ at: Int, _ length: Int) -> Int? {
+        guard length > 0, roots[Int(text[at])] >= 0 else { return nil }
+        var node = Int(roots[Int(text[at])])
+        for next in at + 1..<at + length {
+            guard let deeper = child(node, text[next]) else { return nil }
+            node = deeper
+        }
+        return nodes[node].index >= 0 ? Int(nodes[node].index) : nil
+    }
+
+    /// How many bytes at `at` some string begins with.
+    func beginningLength(_ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int) -> Int {
+        guard at < end, roots[Int(text[at])] >= 0 else { return 0 }
+        var node = Int(roots[Int(text[at])])
+        var next = at + 1
+        while next < end, let deeper = child(node, text[next]) {
+            node = deeper
+            next += 1
+        }
+        return next - at
     }
 
     /// The longest string that begins at `at`.

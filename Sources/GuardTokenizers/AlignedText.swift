@@ -38,6 +38,39 @@ struct AlignedText: Sendable {
         ends += repeatElement(place.upperBound, count: new.count)
     }
 
+    /// Bytes that stand for `range` of `source`, the first character for the first and so on; those beyond its last
+    /// character stand for that.
+    mutating func append(
+        _ new: some Collection<UInt8>, characterByCharacterFor range: Range<Int>, of source: AlignedText
+    ) {
+        guard isTracked else { return append(new, for: range, of: source) }
+        var places: [Range<Int>] = []
+        UTF8Scalars.forEach(Array(source.bytes[range])) { _, part in
+            places.append(part.lowerBound + range.lowerBound..<part.upperBound + range.lowerBound)
+        }
+        let new = Array(new)
+        var index = 0
+        UTF8Scalars.forEach(new) { _, part in
+            append(new[part], for: places.isEmpty ? range : places[min(index, places.count - 1)], of: source)
+            index += 1
+        }
+    }
+
+    /// Range of the first character.
+    var firstCharacter: Range<Int> {
+        bytes.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress, !buffer.isEmpty else { return 0..<0 }
+            return 0..<UTF8Scalars.next(base, 0, buffer.count).length
+        }
+    }
+
+    /// Range of the last character of a range, whose ends are ends of characters.
+    func lastCharacter(of range: Range<Int>) -> Range<Int> {
+        var start = max(range.upperBound - 1, range.lowerBound)
+        while start > range.lowerBound, bytes[start] & 0xC0 == 0x80 { start -= 1 }
+        return start..<range.upperBound
+    }
+
     mutating func append(scalar: UInt32, for range: Range<Int>, of source: AlignedText) {
         append(UTF8Scalars.encoded(scalar), for: range, of: source)
     }

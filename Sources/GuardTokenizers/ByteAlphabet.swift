@@ -15,6 +15,15 @@ enum ByteAlphabet {
         return table
     }()
 
+    /// UTF-8 of each byte's character.
+    static let characterOfByte: [[UInt8]] = {
+        var table = [[UInt8]](repeating: [], count: 256)
+        for (scalar, byte) in byteOfScalar.enumerated() where byte >= 0 {
+            table[Int(byte)] = UTF8Scalars.encoded(UInt32(scalar))
+        }
+        return table
+    }()
+
     /// Appends the bytes that `token` (UTF-8) stands for.
     /// - Returns: `false`, with nothing of use appended, if some character stands for no byte.
     static func append(_ token: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8]) -> Bool {

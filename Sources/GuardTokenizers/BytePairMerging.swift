@@ -5,9 +5,14 @@ extension BytePairModel {
         _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
     ) {
         scratch.reserve(end - start)
-        let count =
-            options.startsWithCharacters
-            ? characterSymbols(text, start, end, scratch) : byteSymbols(text, start, end, scratch)
+        let count: Int
+        if let affixes = options.affixes {
+            count = affixedSymbols(text, start, end, affixes, scratch)
+        } else {
+            count =
+                options.startsWithCharacters
+                ? characterSymbols(text, start, end, scratch) : byteSymbols(text, start, end, scratch)
+        }
         var isLastUnknown = false
         if count <= 1 {
             if count == 1 { emit(scratch.symbols[0], &isLastUnknown, &sink) }
@@ -16,7 +21,7 @@ extension BytePairModel {
         if count > Self.scanMax {
             mergeOnHeap(count, scratch)
         } else {
-            if let priorityOfBytes {
+            if let priorityOfBytes, options.affixes == nil {
                 for index in 0..<count &- 1 {
                     let pair = Int(text[start &+ index]) &<< 8 | Int(text[start &+ index &+ 1])
                     let priority = priorityOfBytes[pair]

@@ -23,6 +23,7 @@ final class BytePairModel: @unchecked Sendable {
         /// Ids at or above it are characters that only exist inside of longer pieces (SentencePiece): they take part in
         /// merges, but left alone they are unknown.
         var firstVirtualID = UInt32.max
+        var affixes: Affixes?
     }
 
     let vocabulary: Vocabulary
@@ -138,7 +139,7 @@ final class BytePairModel: @unchecked Sendable {
     private static func joints(
         _ vocabulary: Vocabulary, _ merges: [MergeTable.Merge], _ options: Options
     ) -> UnsafeMutablePointer<UInt64>? {
-        guard options.startsWithCharacters else { return nil }
+        guard options.startsWithCharacters, options.affixes == nil else { return nil }
         let fallback = Set((options.byteFallback ?? []).compactMap { $0 })
         // A byte without token (Gemma has no `<0x09>`) does no harm where its character is in the vocabulary.
         let isFallbackComplete =

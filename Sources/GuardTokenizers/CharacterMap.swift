@@ -60,7 +60,7 @@ struct CharacterMap: Sendable {
             guard let base = buffer.baseAddress else { return }
             func map(_ start: Int, _ end: Int) -> Bool {
                 guard let found = replacement(base, start, end, longest: false) else { return false }
-                result.append(replacements[found.range], for: start..<end, of: text)
+                result.append(replacements[found.range], characterByCharacterFor: start..<end, of: text)
                 return true
             }
             func cluster(_ start: Int, _ end: Int) {

@@ -46,13 +46,17 @@ struct CutRules: Sendable {
             case .replace(let pattern, _):
                 onlyAtSpaces = true
                 if pattern.contains(0x20) { place = .never }
-            case .replacePattern: place = .never
+            case .replacePattern, .byteLevel, .llamaUnigram, .llamaWords: place = .never
             }
         }
         // Such tokens' matches depend on what stands beside them or on the normalizer.
         let isPlain = stages.normalizer.steps.allSatisfy { if case .metaspaceToSpace = $0 { true } else { false } }
         if case .scanner = place, stages.addedTokens.contains(where: \.isNormalized) { place = .never }
         if stages.addedTokens.contains(where: { $0.singleWord || $0.isNormalized && !isPlain && !$0.isControl }) {
+            place = .never
+        }
+        // A character's symbol depends on where in its piece it stands.
+        if case .vocabulary = place, case .bytePair(let model) = stages.model, model.options.affixes != nil {
             place = .never
         }
         var pairs = PairTable()

@@ -36,6 +36,36 @@ enum FileBytes {
     }
 
     static func read(_ path: String) throws(TokenizerError) -> [UInt8] {
+        try head(path, atMost: bytesMax, isWhole: true).bytes
+    }
+
+    /// What a vocabulary is read from: the whole file, of a GGUF file only its metadata. Those have up to hundreds of
+    /// gigabytes of tensors behind it, so they are read from the front until the metadata is complete.
+    static func readVocabulary(_ path: String) throws(TokenizerError) -> [UInt8] {
+        guard try begins(path, with: GGUFMetadata.magic) else { return try read(path) }
+        var wanted = 8 << 20
+        while true {
+            let (bytes, size) = try head(path, atMost: wanted)
+            do {
+                return Array(bytes[..<(try GGUFMetadata(bytes).end)])
+            } catch {
+                switch error {
+                case .broken(let error): throw error.inFile(path)
+                case .cutOff where bytes.count < size && wanted < GGUFMetadata.bytesMax:
+                    wanted = min(wanted * 4, GGUFMetadata.bytesMax)
+                case .cutOff(let at):
+                    let code = bytes.count < size ? TokenizerError.Code.limitExceeded : .malformed
+                    throw TokenizerError(
+                        code, file: path, place: "byte \(at)", "the metadata is not complete after \(bytes.count) bytes")
+                }
+            }
+        }
+    }
+
+    /// The first bytes of a file, and its size.
+    private static func head(
+        _ path: String, atMost limit: Int, isWhole: Bool = false
+    ) throws(TokenizerError) -> (bytes: [UInt8], size: Int) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw TokenizerError(.unreadable, file: path, String(cString: strerror(errno))) }
         defer { close(descriptor) }
@@ -43,19 +73,19 @@ enum FileBytes {
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw TokenizerError(.unreadable, file: path, "not a regular file")
         }
-        guard status.st_size <= bytesMax else {
-            throw TokenizerError(.limitExceeded, file: path, "larger than \(bytesMax) bytes")
+        guard !isWhole || status.st_size <= limit else {
+            throw TokenizerError(.limitExceeded, file: path, "larger than \(limit) bytes")
         }
-        let size = Int(status.st_size)
-        let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-            while count < size, let base = buffer.baseAddress {
-                let got = Glibc.read(descriptor, base + count, size - count)
+        let wanted = min(Int(status.st_size), limit)
+        let bytes = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
+            while count < wanted, let base = buffer.baseAddress {
+                let got = Glibc.read(descriptor, base + count, wanted - count)
                 if got < 0 && errno == EINTR { continue }
                 if got <= 0 { break }
                 count += got
             }
         }
-        guard bytes.count == size else { throw TokenizerError(.unreadable, file: path, "could not be read to its end") }
-        return bytes
+        guard bytes.count == wanted else { throw TokenizerError(.unreadable, file: path, "could not be read to its end") }
+        return (bytes, Int(status.st_size))
     }
 }

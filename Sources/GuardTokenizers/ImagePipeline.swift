@@ -6,13 +6,16 @@ struct ImageWriter {
         let stages = tokenizer.stages
         // A field that was added to one of these and is not written here would be lost without a word.
         try expect(13, stages, "tokenizer")
-        try expect(4, stages.decoder, "decoder")
-        guard stages.decoder.wordPiece == nil else {
-            throw TokenizerError(.unsupported, "an image of a WordPiece decoder")
+        try expect(7, stages.decoder, "decoder")
+        guard stages.decoder.wordPiece == nil, stages.decoder.chain == nil else {
+            throw TokenizerError(.unsupported, "an image of this decoder")
         }
         try expect(8, AddedToken(id: 0, content: []), "added token")
-        try expect(2, stages.postProcessor, "post-processor")
-        try expect(6, model.options, "model")
+        try expect(3, stages.postProcessor, "post-processor")
+        try expect(7, model.options, "model")
+        guard model.options.affixes == nil else {
+            throw TokenizerError(.unsupported, "an image of a vocabulary with affixes")
+        }
         write(tokenizer.format.rawValue)
         write(tokenizer.hash)
         write(stages.vocabularySize)
@@ -28,7 +31,11 @@ struct ImageWriter {
         try write(stages.preTokenizer)
         write(stages.postProcessor.prefix)
         write(stages.postProcessor.suffix)
+        write(stages.postProcessor.offsetTrimming != nil)
+        if let trimming = stages.postProcessor.offsetTrimming { write(trimming.addsPrefixSpace) }
         write(stages.decoder.stripsLeadingSpace)
+        write(stages.decoder.dropsSpacesOfFirst)
+        write(stages.decoder.joinsWithSpaces)
         write(stages.decoder.byteOfID.count)
         for (id, byte) in stages.decoder.byteOfID.sorted(by: { $0.key < $1.key }) {
             write(Int(id))
@@ -172,7 +179,10 @@ struct ImageReader {
         stages.preTokenizer = try preTokenizer()
         stages.postProcessor.prefix = try ids()
         stages.postProcessor.suffix = try ids()
+        if try flag() { stages.postProcessor.offsetTrimming = PostProcessor.OffsetTrimming(addsPrefixSpace: try flag()) }
         stages.decoder.stripsLeadingSpace = try flag()
+        stages.decoder.dropsSpacesOfFirst = try flag()
+        stages.decoder.joinsWithSpaces = try flag()
         for _ in 0..<(try count()) {
             let id = try self.id()
             stages.decoder.byteOfID[id] = UInt8(truncatingIfNeeded: try number())

@@ -56,8 +56,8 @@ package struct ModelSource: Sendable {
     package var tokenizer: Tokenizer
     /// The vocabulary first; without content unless it was asked for.
     package var files: [ModelFile]
-    /// Whether chats are rendered by what the files say. A lone file has no template, even where one lies beside it;
-    /// then `tokenizer_config.json` only names the start and end tokens.
+    /// Whether chats are rendered by what the files say. A lone file that is no GGUF has no template, even where one lies
+    /// beside it; then `tokenizer_config.json` only names the start and end tokens.
     package var hasTemplates: Bool
     /// An image's tables are used where they lie; an image of the source file loads as that file does.
     package var isMapped = false
@@ -82,15 +82,25 @@ package struct ModelSource: Sendable {
             }
         }
         let (folder, name) = split(file)
-        let vocabulary = try FileBytes.read(file)
-        let configuration = try optional(.configuration, "tokenizer_config.json", in: folder)
-        let tokenizer = try Tokenizer.load(bytes: vocabulary, name: file, configuration: configuration?.content)
+        let vocabulary = try FileBytes.readVocabulary(file)
+        let beside = try optional(.configuration, "tokenizer_config.json", in: folder)
+        let tokenizer = try Tokenizer.load(bytes: vocabulary, name: file, configuration: beside?.content)
+        // A GGUF file says everything itself, so what lies beside it belongs to other files.
+        if let embedded = tokenizer.embeddedConfiguration {
+            let configuration = ModelFile(role: .configuration, name: "tokenizer.chat_template", content: embedded)
+            let file = ModelFile(
+                role: .vocabulary, name: name, sha256: tokenizer.hash, bytesCount: vocabulary.count,
+                content: keepsVocabulary ? vocabulary : nil)
+            return ModelSource(
+                container: isFolder ? .folder : .file, tokenizer: tokenizer, files: [file, configuration],
+                hasTemplates: true)
+        }
         var files = [
             ModelFile(
                 role: .vocabulary, name: name, sha256: tokenizer.hash, bytesCount: vocabulary.count,
                 content: keepsVocabulary ? vocabulary : nil)
         ]
-        if let configuration { files.append(configuration) }
+        if let beside { files.append(beside) }
         if let model = try optional(.model, "config.json", in: folder) { files.append(model) }
         if isFolder, let template = try optional(.template, "chat_template.jinja", in: folder) {
             files.append(template)

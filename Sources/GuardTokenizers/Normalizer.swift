@@ -21,7 +21,11 @@ struct Normalizer: Sendable {
         /// White space at the ends.
         case strip(left: Bool, right: Bool)
         case nmt
+        /// Each byte as its character of `ByteAlphabet`.
+        case byteLevel
         case bert(Bert)
+        case llamaUnigram(LlamaUnigramNormalizer)
+        case llamaWords(LlamaWordNormalizer)
     }
 
     struct Bert: Sendable, Hashable {
@@ -61,7 +65,7 @@ struct Normalizer: Sendable {
         switch step {
         case .prepend(let prefix):
             var result = AlignedText(from: text)
-            result.append(prefix, for: 0..<0, of: text)
+            result.append(prefix, for: text.firstCharacter, of: text)
             result.append(copying: 0..<text.count, of: text)
             return result
         case .replace(let pattern, let replacement): return replacing(pattern, replacement, text)
@@ -76,8 +80,19 @@ struct Normalizer: Sendable {
         case .stripAccents: return filtering(text) { UnicodeTables.shared.flags[$0] & UnicodeTables.mark == 0 }
         case .strip(let left, let right): return stripping(text, left, right)
         case .nmt: return mapping(text, nmt)
+        case .byteLevel: return byteLevel(text)
         case .bert(let options): return bert(text, options)
+        case .llamaUnigram(let normalizer): return normalizer.apply(text)
+        case .llamaWords(let normalizer): return normalizer.apply(text)
         }
+    }
+
+    private static func byteLevel(_ text: AlignedText) -> AlignedText {
+        var result = AlignedText(from: text)
+        UTF8Scalars.forEach(text.bytes) { _, range in
+            for byte in text.bytes[range] { result.append(ByteAlphabet.characterOfByte[Int(byte)], for: range, of: text) }
+        }
+        return result
     }
 
     private static func changes(_ step: Step, _ text: [UInt8]) -> Bool {
@@ -132,7 +147,7 @@ struct Normalizer: Sendable {
         var done = 0
         for match in matches {
             result.append(copying: done..<match.lowerBound, of: text)
-            result.append(replacement, for: match, of: text)
+            result.append(replacement, for: text.lastCharacter(of: match), of: text)
             done = match.upperBound
         }
         result.append(copying: done..<text.count, of: text)
@@ -235,7 +250,7 @@ struct Normalizer: Sendable {
         return options.lowercases ? lowercasing(text) : text
     }
 
-    private static func isIdeograph(_ scalar: UInt32) -> Bool {
+    static func isIdeograph(_ scalar: UInt32) -> Bool {
         switch scalar {
         case 0x4E00...0x9FFF, 0x3400...0x4DBF, 0x20000...0x2A6DF, 0x2A700...0x2B73F, 0x2B740...0x2B81F,
             0x2B920...0x2CEAF, 0xF900...0xFAFF, 0x2F800...0x2FA1F:

@@ -133,9 +133,11 @@ extension PreTokenizer.Step {
             let scripts = UnicodeTables.shared.script
             var last = 0
             cut(text, &pieces) { scalar in
-                let script = Int(scripts[scalar])
+                // A space goes with whatever is before it.
+                let script = scalar == 0x20 ? 0 : Int(scripts[scalar])
                 if script != 0 { last = script + 1 }
-                return max(last, 1)
+                // Hugging Face drops what is before the first character that has a script.
+                return last
             }
         case .characters(let count):
             var start = 0
@@ -164,7 +166,7 @@ extension PreTokenizer.Step {
 
     private static func prefixed(_ text: AlignedText) -> AlignedText {
         var result = AlignedText(from: text)
-        result.append([0x20], for: 0..<0, of: text)
+        result.append([0x20], for: text.firstCharacter, of: text)
         result.append(copying: 0..<text.count, of: text)
         return result
     }

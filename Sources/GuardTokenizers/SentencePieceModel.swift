@@ -1,7 +1,4 @@
-/// Reads SentencePiece's `.model` (protobuf `ModelProto`) with a BPE vocabulary.
-///
-/// Pieces are looked up in SentencePiece by their text while it merges; here every way to make a piece of two others
-/// becomes an entry of the merge table at load, with the rank that its score has among all scores.
+/// Reads SentencePiece's `.model` (protobuf `ModelProto`) with a BPE or Unigram vocabulary.
 enum SentencePieceModel {
     private struct Piece {
         var text: [UInt8] = []
@@ -151,15 +148,18 @@ enum SentencePieceModel {
     // MARK: Stages
 
     private static func stages(_ spec: Spec) throws(TokenizerError) -> Tokenizer.Stages {
-                var tokens = spec.pieces.map { Normalizer.mappedSpaces($0.text) }
+        var tokens = spec.pieces.map { Normalizer.mappedSpaces($0.text) }
         let pieceCount = tokens.count
         // Only these can come out of merging; others are never found in text.
         let merges = spec.pieces.map { $0.kind == .normal || $0.kind == .userDefined || $0.kind == .unused }
-        if spec.modelType == 2 { addVirtualCharacters(&tokens, spec) }
+        if spec.modelType == 2 { ScoredMerges.addVirtualCharacters(&tokens, isPiece: merges) }
         let vocabulary = try Vocabulary(tokens: tokens) { id in
             id >= pieceCount || merges[id] && !spec.pieces[id].text.contains(0x20)
         }
-        let table = spec.modelType == 2 ? mergeTable(spec, tokens, merges, vocabulary) : ([], [], [])
+        let table =
+            spec.modelType == 2
+            ? ScoredMerges(tokens: tokens, scores: spec.pieces.map(\.score), isPiece: merges, vocabulary)
+            : ScoredMerges()
         var options = BytePairModel.Options()
         options.startsWithCharacters = true
         options.fusesUnknown = true
@@ -198,7 +198,8 @@ enum SentencePieceModel {
             ? .unigram(unigram(spec, tokens, vocabulary, options))
             : .bytePair(
                 try BytePairModel(
-                    vocabulary: vocabulary, merges: table.0, results: table.1, priorities: table.2, options: options))
+                    vocabulary: vocabulary, merges: table.pairs, results: table.results, priorities: table.priorities,
+                    options: options))
         var stages = Tokenizer.Stages(model: model, vocabularySize: pieceCount)
         stages.addedTokens = added
         if spec.map != nil || spec.modelType == 1 {
@@ -240,70 +241,8 @@ enum SentencePieceModel {
                 scoreMin: scores.min() ?? 0, scoreMax: scores.max() ?? 0))
     }
 
-    /// Merging begins with characters, also with those that are no pieces but only parts of some. They get ids behind
-    /// the last piece.
-    private static func addVirtualCharacters(_ tokens: inout [[UInt8]], _ spec: Spec) {
-        var known = Set<[UInt8]>()
-        for (index, piece) in spec.pieces.enumerated() where piece.kind == .normal || piece.kind == .userDefined {
-            if characterEnds(tokens[index]).count == 1 { known.insert(tokens[index]) }
-        }
-        for (index, piece) in spec.pieces.enumerated() where piece.kind == .normal || piece.kind == .userDefined {
-            var start = 0
-            for end in characterEnds(tokens[index]) {
-                let character = Array(tokens[index][start..<end])
-                if known.insert(character).inserted { tokens.append(character) }
-                start = end
-            }
-        }
-    }
-
-    private static func mergeTable(
-        _ spec: Spec, _ tokens: [[UInt8]], _ merges: [Bool], _ vocabulary: Vocabulary
-    ) -> ([MergeTable.Merge], [UInt32], [UInt32]) {
-        var order = spec.pieces.indices.filter { merges[$0] }
-        order.sort { (spec.pieces[$0].score, $1) > (spec.pieces[$1].score, $0) }
-        var pairs: [MergeTable.Merge] = []
-        var results: [UInt32] = []
-        // Pieces of equal score merge leftmost first, whichever they are.
-        var priorities: [UInt32] = []
-        var lastScore: Float?
-        for id in order {
-            let isTie = spec.pieces[id].score == lastScore
-            priorities.append(isTie ? priorities.last ?? 0 : UInt32(truncatingIfNeeded: results.count))
-            lastScore = spec.pieces[id].score
-            let token = tokens[id]
-            let ends = characterEnds(token)
-            let rank = UInt32(truncatingIfNeeded: results.count)
-            token.withUnsafeBufferPointer { bytes in
-                guard let base = bytes.baseAddress else { return }
-                for cut in ends.dropLast() {
-                    if let left = vocabulary.id(base, count: cut),
-                        let right = vocabulary.id(base + cut, count: bytes.count - cut)
-                    {
-                        pairs.append(MergeTable.Merge(left: left, right: right, rank: rank))
-                    }
-                }
-            }
-            results.append(UInt32(truncatingIfNeeded: id))
-        }
-        return (pairs, results, priorities)
-    }
-
-    private static func characterEnds(_ text: [UInt8]) -> [Int] {
-        var ends: [Int] = []
-        text.withUnsafeBufferPointer { bytes in
-            guard let base = bytes.baseAddress else { return }
-            var at = 0
-            while at < bytes.count {
-                at += UnicodeClasses.length(base, at, bytes.count)
-                ends.append(at)
-            }
-        }
-        return ends
-    }
-
     /// `<0x0A>` is 10.
-    private static func byteValue(_ text: [UInt8]) -> UInt8? {
+    static func byteValue(_ text: [UInt8]) -> UInt8? {
         guard text.count == 6, text.starts(with: "<0x".utf8), text[5] == UInt8(ascii: ">") else { return nil }
         return UInt8(String(decoding: text[3..<5], as: UTF8.self), radix: 16)
     }

@@ -8,6 +8,9 @@ package struct StreamingDecoder: Sendable {
     private var repair = UTF8Repair()
     /// Whether any byte of text came, before the leading space is taken away.
     private var hasBegun = false
+    private var isFirst = true
+    /// All ids, where a decoder looks at more than one at a time: then the text comes at the end.
+    private var waiting: [TokenID] = []
 
     package init(_ tokenizer: Tokenizer, skipSpecialTokens: Bool = false) {
         self.tokenizer = tokenizer
@@ -16,9 +19,14 @@ package struct StreamingDecoder: Sendable {
 
     /// Text that the ids complete. A character of which bytes are missing waits.
     package mutating func append(_ ids: [TokenID]) -> [UInt8] {
+        if tokenizer.stages.decoder.chain != nil {
+            waiting += ids
+            return []
+        }
         var text: [UInt8] = []
         for id in ids where !(skipsSpecialTokens && tokenizer.isSpecial(id)) {
-            tokenizer.appendText(of: id.value, isFirst: !hasBegun && text.isEmpty, to: &text)
+            tokenizer.appendText(of: id.value, isFirst: isFirst, to: &text)
+            isFirst = false
         }
         if !hasBegun, let first = text.first {
             hasBegun = true
@@ -28,7 +36,11 @@ package struct StreamingDecoder: Sendable {
     }
 
     /// What is left at the end: U+FFFD for a character that never became whole.
-    package mutating func finish() -> [UInt8] { repair.finish() }
+    package mutating func finish() -> [UInt8] {
+        guard !waiting.isEmpty else { return repair.finish() }
+        defer { waiting = [] }
+        return repair.append(tokenizer.decode(waiting, skipSpecialTokens: skipsSpecialTokens)) + repair.finish()
+    }
 }
 
 /// Makes UTF-8 well-formed piece by piece, as `String(decoding:as:)` does with the whole.

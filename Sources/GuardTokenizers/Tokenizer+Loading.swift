@@ -3,7 +3,7 @@ import GuardJSON
 
 extension Tokenizer {
     /// Loads a file by its content (an image of `TokenizerImage` is mapped), or a model folder (`tokenizer.json` preferred, then `tekken.json`,
-    /// `tokenizer.model`, `*.tiktoken`). A `tokenizer_config.json` beside the file names the start and end tokens.
+    /// `tokenizer.model`, `*.tiktoken`, `*.gguf`). A `tokenizer_config.json` beside the file names the start and end tokens.
     package static func load(path: String) throws(TokenizerError) -> Tokenizer {
         try ModelSource.load(path: path).tokenizer
     }
@@ -19,6 +19,7 @@ extension Tokenizer {
             if bytes.starts(with: TokenizerImage.magic) {
                 return try TokenizerImage.source(try ImageMemory(bytes), name: name).tokenizer
             }
+            if bytes.starts(with: GGUFMetadata.magic) { return try gguf(bytes, name: name) }
             let config = try configuration.map { bytes throws(TokenizerError) in try TokenizerConfiguration(bytes) }
             var (format, stages) = try stages(bytes, config)
             if let bos = config?.bosToken { stages.bosToken = bos }
@@ -34,12 +35,22 @@ extension Tokenizer {
         for name in ["tokenizer.json", "tekken.json", "tokenizer.model"] where FileBytes.exists(folder + "/" + name) {
             return folder + "/" + name
         }
-        let found = FileBytes.names(in: folder).first { $0.hasSuffix(".tiktoken") || $0.hasSuffix(".gtok") }
-        guard let found else {
-            throw TokenizerError(
-                .unreadable, file: folder, "no tokenizer.json, tekken.json, tokenizer.model, *.tiktoken or *.gtok")
+        let names = FileBytes.names(in: folder)
+        for ending in [".tiktoken", ".gtok", ".gguf"] {
+            if let found = names.first(where: { $0.hasSuffix(ending) }) { return folder + "/" + found }
         }
-        return folder + "/" + found
+        throw TokenizerError(
+            .unreadable, file: folder,
+            "no tokenizer.json, tekken.json, tokenizer.model, *.tiktoken, *.gtok or *.gguf")
+    }
+
+    /// A GGUF file says everything itself; a `tokenizer_config.json` beside it belongs to other files.
+    private static func gguf(_ bytes: [UInt8], name: String) throws(TokenizerError) -> Tokenizer {
+        let metadata = try GGUFMetadata.whole(bytes)
+        let loaded = try GGUFVocabulary.load(metadata)
+        return Tokenizer(
+            format: .gguf, source: name, hash: ModelFile.sha256(Array(bytes[..<metadata.end])), stages: loaded.stages,
+            embeddedConfiguration: loaded.configuration)
     }
 
     private static func stages(
@@ -56,9 +67,6 @@ extension Tokenizer {
             if TekkenFile.isRecognised(document.root) { return (.tekken, try TekkenFile.load(document)) }
             return (.tokenizerJSON, try TokenizerJSON.load(document))
         }
-        if bytes.starts(with: "GGUF".utf8) {
-            throw TokenizerError(.unsupported, "GGUF vocabularies are not read yet")
-        }
         if TiktokenFile.isRecognised(bytes) {
             return (.tiktoken, try TiktokenFile.load(bytes, configuration: config))
         }
@@ -68,7 +76,7 @@ extension Tokenizer {
             return (.sentencePiece, stages)
         }
         throw TokenizerError(
-            .unknownFormat, "neither tokenizer.json, tekken.json, a SentencePiece model nor a tiktoken rank file")
+            .unknownFormat, "neither tokenizer.json, tekken.json, a SentencePiece model, a tiktoken rank file nor a GGUF file")
     }
 }
 

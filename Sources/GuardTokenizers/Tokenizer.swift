@@ -25,12 +25,13 @@ package final class Tokenizer: Sendable {
         case sentencePiece = "sentencepiece"
         case tiktoken
         case tekken
+        case gguf
     }
 
     package let format: Format
     /// Path of the file that the vocabulary came from.
     package let source: String
-    /// SHA-256 of that file, lower-case hex.
+    /// SHA-256 of that file (of a GGUF file: of its metadata), lower-case hex.
     package let hash: String
     /// One more than the highest id, added tokens included.
     package let vocabularySize: Int
@@ -39,6 +40,8 @@ package final class Tokenizer: Sendable {
     package let eosToken: String?
     /// Why counts are not known to be exact, `nil` where they are (DESIGN: `estimated`).
     package let estimatedWhy: String?
+    /// What a GGUF file says about chats, in the form of a `tokenizer_config.json`: templates and special tokens.
+    package let embeddedConfiguration: [UInt8]?
 
     let stages: Stages
     /// Derived from the stages by use; `nil` where there is no memory for it.
@@ -81,7 +84,7 @@ package final class Tokenizer: Sendable {
         }
     }
 
-    init(format: Format, source: String, hash: String, stages: Stages) {
+    init(format: Format, source: String, hash: String, stages: Stages, embeddedConfiguration: [UInt8]? = nil) {
         self.format = format
         self.source = source
         self.hash = hash
@@ -89,8 +92,10 @@ package final class Tokenizer: Sendable {
         bosToken = stages.bosToken
         eosToken = stages.eosToken
         estimatedWhy = stages.estimatedWhy
+        self.embeddedConfiguration = embeddedConfiguration
         var stages = stages
-        stages.addedToRaw = AddedTokens(stages.addedTokens.filter { !$0.isNormalized })
+        stages.addedToRaw = AddedTokens(
+            stages.addedTokens.filter { !$0.isNormalized }, order: format == .gguf ? .longestFirst : .leftmost)
         stages.addedToNormalized = AddedTokens(stages.addedTokens.filter(\.isNormalized))
         specialIDs = Set(stages.addedTokens.filter { $0.isSpecial || $0.isControl }.map(\.id))
         addedTextOfID = Dictionary(stages.addedTokens.map { ($0.id, $0.content) }) { _, last in last }
@@ -161,7 +166,7 @@ package final class Tokenizer: Sendable {
             } else {
                 stages.addedToRaw.forEachPart(base, 0, buffer.count, specials) { part in
                     switch part {
-                    case .token(let id): sink.append(id)
+                    case .token(let id, _, _): sink.append(id)
                     case .text(let begin, let end):
                         encodeStretch(base, begin, end, isFirst: begin == 0, specials, scratch, &sink)
                     }
@@ -182,7 +187,7 @@ package final class Tokenizer: Sendable {
             } else {
                 stages.addedToNormalized.forEachPart(text, begin, end, specials) { part in
                     switch part {
-                    case .token(let id): sink.append(id)
+                    case .token(let id, _, _): sink.append(id)
                     case .text(let from, let to):
                         encodePieces(text, from, to, isFirst: isFirst && from == begin, scratch, &sink)
                     }
@@ -218,9 +223,13 @@ package final class Tokenizer: Sendable {
     /// Bytes of the ids' text as the file's decoder joins them; ids that do not exist add nothing. The result may be
     /// ill-formed UTF-8, where a token is part of a character.
     package func decode(_ ids: [TokenID], skipSpecialTokens: Bool = false) -> [UInt8] {
+        let kept = ids.lazy.map(\.value).filter { !(skipSpecialTokens && self.specialIDs.contains($0)) }
+        if let chain = stages.decoder.chain { return chain.text(Array(kept)) }
         var text: [UInt8] = []
-        for id in ids where !(skipSpecialTokens && specialIDs.contains(id.value)) {
-            appendText(of: id.value, isFirst: text.isEmpty, to: &text)
+        var isFirst = true
+        for id in kept {
+            appendText(of: id, isFirst: isFirst, to: &text)
+            isFirst = false
         }
         if stages.decoder.stripsLeadingSpace, text.first == 0x20 { text.removeFirst() }
         return text
@@ -231,7 +240,10 @@ package final class Tokenizer: Sendable {
         let decoder = stages.decoder
         if let byte = decoder.byteOfID[id] { return text.append(byte) }
         let content = decoder.textOfID[id] ?? addedTextOfID[id]
-        if let wordPiece = decoder.wordPiece {
+        if decoder.joinsWithSpaces, !isFirst { text.append(0x20) }
+        if decoder.dropsSpacesOfFirst, isFirst {
+            text += (content ?? Array(stages.model.vocabulary.bytes(id))).filter { $0 != 0x20 }
+        } else if let wordPiece = decoder.wordPiece {
             text += wordPiece.text(content ?? Array(stages.model.vocabulary.bytes(id)), isFirst: isFirst)
         } else if let content {
             text += content
@@ -239,6 +251,9 @@ package final class Tokenizer: Sendable {
             text.append(contentsOf: stages.model.vocabulary.bytes(id))
         }
     }
+
+    /// Content of an added token.
+    func addedText(_ id: UInt32) -> [UInt8]? { addedTextOfID[id] }
 
     /// Whether the id stands for a special token (start of text, end of turn ...).
     package func isSpecial(_ id: TokenID) -> Bool { specialIDs.contains(id.value) }

@@ -38,6 +38,12 @@ extension TokenizerJSON {
         case "Lowercase": return .lowercase
         case "StripAccents": return .stripAccents
         case "Nmt": return .nmt
+        case "ByteLevel":
+            guard !isByteLevel, !mapsSpaces else {
+                throw TokenizerError(
+                    .unsupported, place: node.pointer, "the normalizer ByteLevel before another mapping of the text")
+            }
+            return .byteLevel
         case "Strip":
             return .strip(left: node["strip_left"]?.bool ?? true, right: node["strip_right"]?.bool ?? true)
         case "Replace":
@@ -45,7 +51,7 @@ extension TokenizerJSON {
                 return .replace(pattern, with: try content("content"))
             }
             guard let pattern = node["pattern"]?["Regex"]?.string else { throw malformed(node, "no pattern") }
-            return .replacePattern(try SplitPattern(pattern), with: try content("content"))
+            return .replacePattern(try splitPattern(pattern, node), with: try content("content"))
         case "Precompiled":
             guard let text = node["precompiled_charsmap"]?.stringBytes, let blob = Base64.decode(text[...]) else {
                 throw malformed(node, "a character map that is not base64")
@@ -94,7 +100,7 @@ extension TokenizerJSON {
                     if coversAll, let scanner = PieceScanner.named(by: pattern) {
                         steps.append(.scanner(scanner))
                     } else {
-                        steps.append(.split(.pattern(try SplitPattern(pattern)), behavior, inverted: inverted))
+                        steps.append(.split(.pattern(try splitPattern(pattern, node)), behavior, inverted: inverted))
                     }
                 } else {
                     throw malformed(node, "Split without a pattern")
@@ -171,6 +177,7 @@ extension TokenizerJSON {
         case "BPE": return .bytePair(try bytePairModel(node))
         case "Unigram": return .unigram(try unigramModel(node))
         case "WordPiece": return .wordPiece(try wordPieceModel(node))
+        case "WordLevel": return .wordPiece(try wordLevelModel(node))
         case let type?: throw TokenizerError(.unsupported, place: "/model/type", "model \(type)")
         case nil: throw TokenizerError(.malformed, place: "/model/type", "a model without a type")
         }
@@ -201,12 +208,27 @@ extension TokenizerJSON {
         if let unknown = node["unk_id"], !unknown.isNull {
             guard let id = id(unknown), Int(id) < tokens.count else { throw malformed(unknown, "no such piece") }
             options.unknown = id
+        } else if !(node["byte_fallback"]?.bool ?? false) {
+            throw TokenizerError(
+                .unsupported, place: "/model/unk_id", "a Unigram vocabulary without unknown token: some texts have no ids")
         }
         let vocabulary = try Vocabulary(tokens: tokens) { !entries[$0].text.isEmpty }
         if node["byte_fallback"]?.bool ?? false {
             options.byteFallback = (0..<256).map { vocabulary.id(Self.byteToken($0)) }
         }
         return UnigramModel(vocabulary: vocabulary, entries: entries, options: options)
+    }
+
+    private func wordLevelModel(_ node: JSONNode) throws(TokenizerError) -> WordPieceModel {
+        let vocabulary = try vocabulary(node)
+        var unknown: [UInt8] = []
+        _ = isFindable(node["unk_token"]?.stringBytes ?? Array("<unk>".utf8), &unknown)
+        guard let unknown = vocabulary.id(unknown) else {
+            throw TokenizerError(.malformed, place: "/model/unk_token", "not in the vocabulary")
+        }
+        return WordPieceModel(
+            vocabulary: vocabulary,
+            options: WordPieceModel.Options(unknown: unknown, prefix: [], charactersMax: .max, isWhole: true))
     }
 
     private func wordPieceModel(_ node: JSONNode) throws(TokenizerError) -> WordPieceModel {

@@ -45,7 +45,7 @@ struct TokenizerJSON {
         }
         stages.preTokenizer = try preTokenizer()
         stages.postProcessor = try postProcessor(root["post_processor"])
-        stages.decoder = decoder(loaded.vocabulary, added)
+        stages.decoder = try decoder(loaded.vocabulary, added)
         return stages
     }
 
@@ -54,19 +54,23 @@ struct TokenizerJSON {
     private func postProcessor(_ node: JSONNode?) throws(TokenizerError) -> PostProcessor {
         guard let node, node.kind == .object else { return PostProcessor() }
         switch node.type {
-        case "ByteLevel": return PostProcessor()
+        case "ByteLevel": return PostProcessor(offsetTrimming: offsetTrimming(node))
         case "Sequence":
             var result = PostProcessor()
             for part in Self.flattened(node, "processors") {
                 let outer = try postProcessor(part)
-                result = PostProcessor(prefix: outer.prefix + result.prefix, suffix: result.suffix + outer.suffix)
+                result = PostProcessor(
+                    prefix: outer.prefix + result.prefix, suffix: result.suffix + outer.suffix,
+                    offsetTrimming: outer.offsetTrimming ?? result.offsetTrimming)
             }
             return result
         case "BertProcessing", "RobertaProcessing":
             guard let first = id(node["cls"]?[1]), let last = id(node["sep"]?[1]) else {
                 throw malformed(node, "no ids of cls and sep")
             }
-            return PostProcessor(prefix: [first], suffix: [last])
+            return PostProcessor(
+                prefix: [first], suffix: [last],
+                offsetTrimming: node.type == "RobertaProcessing" ? offsetTrimming(node) : nil)
         case "TemplateProcessing":
             guard let template = node["single"], template.kind == .array else { throw malformed(node, "no template") }
             var result = PostProcessor()
@@ -96,24 +100,9 @@ struct TokenizerJSON {
         }
     }
 
-    private func decoder(_ vocabulary: Vocabulary, _ added: [AddedToken]) -> Decoder {
-        var decoder = Decoder()
-        for node in Self.flattened(root["decoder"], "decoders") {
-            switch node.type {
-            case "ByteFallback":
-                for byte in 0..<256 {
-                    if let id = vocabulary.id(Self.byteToken(byte)) { decoder.byteOfID[id] = UInt8(byte) }
-                }
-            case "Strip": decoder.stripsLeadingSpace = node["start"]?.integer ?? 0 > 0
-            case "WordPiece":
-                decoder.wordPiece = Decoder.WordPiece(
-                    prefix: node["prefix"]?.stringBytes ?? Array("##".utf8), cleansUp: node["cleanup"]?.bool ?? true)
-            case "Metaspace": decoder.stripsLeadingSpace = node["prepend_scheme"]?.string != "never"
-            default: break
-            }
-        }
-        for token in added { decoder.textOfID[token.id] = mapped(token.content) }
-        return decoder
+    private func offsetTrimming(_ node: JSONNode) -> PostProcessor.OffsetTrimming? {
+        guard node["trim_offsets"]?.bool ?? true else { return nil }
+        return PostProcessor.OffsetTrimming(addsPrefixSpace: node["add_prefix_space"]?.bool ?? true)
     }
 
     private func addedTokens(_ vocabulary: Vocabulary) throws(TokenizerError) -> [AddedToken] {
@@ -141,11 +130,6 @@ struct TokenizerJSON {
     // MARK: Model
 
     func bytePairModel(_ model: JSONNode) throws(TokenizerError) -> BytePairModel {
-        for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
-            if let affix = model[key], affix.kind == .string, !affix.contentRange.isEmpty {
-                throw TokenizerError(.unsupported, place: affix.pointer, "a vocabulary with affixes")
-            }
-        }
         if let dropout = model["dropout"], !dropout.isNull, dropout.double != 0 {
             throw TokenizerError(.unsupported, place: dropout.pointer, "dropout makes ids random")
         }
@@ -153,6 +137,7 @@ struct TokenizerJSON {
         var options = BytePairModel.Options()
         options.ignoresMerges = model["ignore_merges"]?.bool ?? false
         options.startsWithCharacters = !isByteLevel
+        options.affixes = try affixes(model)
         options.fusesUnknown = model["fuse_unk"]?.bool ?? false
         if model["byte_fallback"]?.bool ?? false {
             options.byteFallback = (0..<256).map { vocabulary.id(Self.byteToken($0)) }
@@ -161,10 +146,30 @@ struct TokenizerJSON {
             var written: [UInt8] = []
             _ = isFindable(unknown, &written)
             options.unknown = vocabulary.id(written)
+            // Byte-level vocabularies have a token for every text, and those with all bytes to fall back to.
+            let isNeeded = !isByteLevel && options.byteFallback?.contains { $0 == nil } ?? true
+            guard options.unknown != nil || !isNeeded else {
+                throw TokenizerError(.malformed, place: "/model/unk_token", "not in the vocabulary")
+            }
         }
-        let merges = try merges(model, vocabulary)
+        let merges = try merges(model, vocabulary, prefixCount: options.affixes?.prefix.count ?? 0)
         return try BytePairModel(
             vocabulary: vocabulary, merges: merges.pairs, results: merges.results, options: options)
+    }
+
+    private func affixes(_ model: JSONNode) throws(TokenizerError) -> BytePairModel.Affixes? {
+        func affix(_ key: String) throws(TokenizerError) -> [UInt8] {
+            guard let node = model[key], let text = node.stringBytes, !text.isEmpty else { return [] }
+            var written: [UInt8] = []
+            guard isFindable(text, &written) else {
+                throw TokenizerError(.unsupported, place: node.pointer, "an affix that the vocabulary cannot write")
+            }
+            guard written.count <= 64 else { throw TokenizerError(.limitExceeded, place: node.pointer, "a long affix") }
+            return written
+        }
+        let affixes = BytePairModel.Affixes(
+            prefix: try affix("continuing_subword_prefix"), suffix: try affix("end_of_word_suffix"))
+        return affixes == BytePairModel.Affixes() ? nil : affixes
     }
 
     func vocabulary(_ model: JSONNode) throws(TokenizerError) -> Vocabulary {
@@ -191,7 +196,7 @@ struct TokenizerJSON {
     }
 
     private func merges(
-        _ model: JSONNode, _ vocabulary: Vocabulary
+        _ model: JSONNode, _ vocabulary: Vocabulary, prefixCount: Int
     ) throws(TokenizerError) -> (pairs: [MergeTable.Merge], results: [UInt32]) {
         guard let node = model["merges"], node.kind == .array else {
             throw TokenizerError(.malformed, place: "/model/merges", "no merges")
@@ -233,8 +238,10 @@ struct TokenizerJSON {
             }
             let ids = text.withUnsafeBufferPointer { text -> (UInt32, UInt32, UInt32)? in
                 guard let base = text.baseAddress, let left = vocabulary.id(base, count: cut),
-                    let right = vocabulary.id(base + cut, count: text.count - cut),
-                    let result = vocabulary.id(base, count: text.count)
+                    let right = vocabulary.id(base + cut, count: text.count - cut), text.count - cut >= prefixCount,
+                    let result = prefixCount == 0
+                        ? vocabulary.id(base, count: text.count)
+                        : vocabulary.id(Array(text[..<cut]) + text[(cut + prefixCount)...])
                 else { return nil }
                 return (left, right, result)
             }
@@ -319,6 +326,15 @@ struct TokenizerJSON {
 
     func malformed(_ node: JSONNode, _ message: String) -> TokenizerError {
         TokenizerError(.malformed, place: node.pointer, message)
+    }
+
+    /// A pattern for the general engine.
+    func splitPattern(_ source: String, _ node: JSONNode) throws(TokenizerError) -> SplitPattern {
+        do throws(TokenizerError) {
+            return try SplitPattern(source)
+        } catch {
+            throw TokenizerError(error.code, place: node.pointer, error.message)
+        }
     }
 
     func unsupportedSplit(_ node: JSONNode) -> TokenizerError {

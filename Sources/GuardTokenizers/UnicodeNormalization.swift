@@ -21,6 +21,8 @@ enum UnicodeNormalization {
         var scalar: UInt32
         var range: Range<Int>
         var combiningClass: UInt8
+        /// Whether it comes from a decomposition and is not its first scalar.
+        var isExtra = false
     }
 
     static func apply(_ form: Form, _ text: AlignedText) -> AlignedText {
@@ -45,9 +47,12 @@ enum UnicodeNormalization {
                 }
                 return
             }
+            var isExtra = false
             decompose(scalar, form, tables) { part in
                 if !tables.mayJoinBackward(part) { flush() }
-                items.append(Item(scalar: part, range: range, combiningClass: tables.combiningClass[part]))
+                items.append(
+                    Item(scalar: part, range: range, combiningClass: tables.combiningClass[part], isExtra: isExtra))
+                isExtra = true
             }
         }
         flush()
@@ -86,9 +91,22 @@ enum UnicodeNormalization {
                 let sorted = items[at..<end].enumerated().sorted {
                     ($0.element.combiningClass, $0.offset) < ($1.element.combiningClass, $1.offset)
                 }
-                items.replaceSubrange(at..<end, with: sorted.map(\.element))
+                place(sorted.map(\.element), &items, at..<end)
             }
             at = end
+        }
+    }
+
+    /// Puts reordered marks in. Places stay in the order of the text, as in Hugging Face.
+    private static func place(_ sorted: [Item], _ items: inout [Item], _ run: Range<Int>) {
+        var places = items[run].filter { !$0.isExtra }.map(\.range)[...]
+        for (index, item) in zip(run, sorted) {
+            items[index] = item
+            if !item.isExtra, let place = places.popFirst() {
+                items[index].range = place
+            } else if index > 0 {
+                items[index].range = items[index - 1].range
+            }
         }
     }
 
@@ -101,10 +119,8 @@ enum UnicodeNormalization {
             if let at = starter, at == result.count - 1 || lastClass < item.combiningClass && lastClass != 0,
                 let composite = composition(result[at].scalar, item.scalar, tables)
             {
+                // The place stays that of the first, as in Hugging Face.
                 result[at].scalar = composite
-                let range = result[at].range
-                result[at].range =
-                    min(range.lowerBound, item.range.lowerBound)..<max(range.upperBound, item.range.upperBound)
                 continue
             }
             if item.combiningClass == 0 { starter = result.count }

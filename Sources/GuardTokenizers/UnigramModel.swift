@@ -19,6 +19,10 @@ final class UnigramModel: Sendable {
         /// Lowest and highest score of the pieces that count for them.
         var scoreMin = 0.0
         var scoreMax = 0.0
+        /// Score of user-defined pieces where it is not SentencePiece's.
+        var userDefinedScore: Double?
+        /// Score of an unknown character where it is not `scoreMin` less the penalty.
+        var unknownScore: Double?
     }
 
     let vocabulary: Vocabulary
@@ -57,7 +61,7 @@ final class UnigramModel: Sendable {
     ) {
         var best = [Node](repeating: Node(), count: end - start + 1)
         best[0].start = start
-        let unknownScore = options.scoreMin - Self.unknownPenalty
+        let unknownScore = options.unknownScore ?? options.scoreMin - Self.unknownPenalty
         func offer(_ from: Int, _ to: Int, _ score: Double, _ id: Int32) {
             let exact = score + best[from - start].score
             let sum = options.isSinglePrecision ? Double(Float(exact)) : exact
@@ -70,7 +74,7 @@ final class UnigramModel: Sendable {
             let length = UnicodeClasses.length(text, at, end)
             var isKnown = false
             trie.forEachMatch(text, at, end) { id, stop in
-                let bonus = Double(stop - at) * options.scoreMax - 0.1
+                let bonus = options.userDefinedScore ?? Double(stop - at) * options.scoreMax - 0.1
                 offer(at, stop, isUserDefined[Int(id)] ? bonus : scores[Int(id)], id)
                 if stop == at + length { isKnown = true }
             }
@@ -103,7 +107,7 @@ final class UnigramModel: Sendable {
         _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ body: (UInt32, Int, Int) -> Void
     ) {
         if let fallback = options.byteFallback, (start..<end).allSatisfy({ fallback[Int(text[$0])] != nil }) {
-            for at in start..<end { if let id = fallback[Int(text[at])] { body(id, at, at + 1) } }
+            for at in start..<end { if let id = fallback[Int(text[at])] { body(id, start, end) } }
         } else if let unknown = options.unknown {
             body(unknown, start, end)
         }

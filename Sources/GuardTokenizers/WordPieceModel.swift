@@ -6,6 +6,10 @@ final class WordPieceModel: Sendable {
         var prefix: [UInt8]
         /// Longer words are unknown.
         var charactersMax: Int
+        /// Put before each word (llama.cpp's `▁`); then nothing marks continuations.
+        var wordStart: [UInt8] = []
+        /// WordLevel: a word is an entry or unknown.
+        var isWhole = false
     }
 
     let vocabulary: Vocabulary
@@ -18,7 +22,7 @@ final class WordPieceModel: Sendable {
         self.options = options
         var all: [(bytes: [UInt8], value: Int32)] = []
         var rest: [(bytes: [UInt8], value: Int32)] = []
-        for id in 0..<vocabulary.count {
+        for id in 0..<vocabulary.count where !options.isWhole {
             let token = Array(vocabulary.bytes(UInt32(id)))
             all.append((token, Int32(id)))
             if token.starts(with: options.prefix) { rest.append((Array(token.dropFirst(options.prefix.count)), Int32(id))) }
@@ -34,6 +38,23 @@ final class WordPieceModel: Sendable {
     }
 
     func forEachToken(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ body: (UInt32, Int, Int) -> Void
+    ) {
+        if options.isWhole {
+            return body(vocabulary.id(text + start, count: end - start) ?? options.unknown, start, end)
+        }
+        guard !options.wordStart.isEmpty else { return forEachTokenOfWord(text, start, end, body) }
+        let word = options.wordStart + UnsafeBufferPointer(start: text + start, count: end - start)
+        let shift = options.wordStart.count
+        word.withUnsafeBufferPointer { word in
+            guard let base = word.baseAddress else { return }
+            forEachTokenOfWord(base, 0, word.count) { id, from, to in
+                body(id, start + max(from - shift, 0), start + max(to - shift, 0))
+            }
+        }
+    }
+
+    private func forEachTokenOfWord(
         _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ body: (UInt32, Int, Int) -> Void
     ) {
         var charactersCount = 0

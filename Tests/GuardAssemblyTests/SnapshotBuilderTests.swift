@@ -2,6 +2,7 @@ import Foundation
 import GuardAssembly
 import GuardConfiguration
 import GuardCore
+import GuardJSON
 import GuardPolicy
 import GuardRules
 import GuardTesting
@@ -35,6 +36,39 @@ import Testing
         let first = try builder.build(configuration).snapshot.catalog.entries.first?.tokenizer
         let second = try builder.build(configuration).snapshot.catalog.entries.first?.tokenizer
         #expect(first != nil && first === second)
+    }
+
+    /// A GGUF file brings its own chat template and start token.
+    @Test func aFileWithItsOwnTemplate() throws {
+        let result = try SnapshotBuilder().build(
+            try configuration("models: [{match: 'demo*', tokenizer: fixtures/tokenizers/gguf/gpt2.gguf}]"))
+        let entry = try #require(result.snapshot.catalog.entries.first)
+        #expect(entry.templates.standard != nil && entry.tokenizer?.format == .gguf)
+        let whole = try SnapshotBuilder().build(try configuration(Self.model)).snapshot.catalog.entries.first
+        var counts: [JSONNode?] = []
+        for entry in [entry, try #require(whole)] {
+            let operation = try #require(TokenizeOperation(entry))
+            let line = try operation.run(
+                JSONDocument(Array(#"{"messages": [{"role": "user", "content": "Where is my order?"}]}"#.utf8)).root)
+            counts.append(try JSONDocument(line).root["rendered"])
+        }
+        #expect(counts[0]?.string != nil && counts[0]?.string == counts[1]?.string)
+    }
+
+    /// Places of tokens in a text, and in a conversation as it was rendered.
+    @Test func tokensHaveOffsets() throws {
+        let entry = try #require(try SnapshotBuilder().build(try configuration(Self.model)).snapshot.catalog.entries.first)
+        var operation = try #require(TokenizeOperation(entry))
+        operation.writesOffsets = true
+        for line in [#"{"text": "naïve 🙂<|end|>"}"#, #"{"messages": [{"role": "user", "content": "naïve"}]}"#] {
+            let input = try JSONDocument(Array(line.utf8)).root
+            let output = try JSONDocument(try operation.run(input)).root
+            let text = try #require((output["rendered"] ?? input["text"])?.stringBytes)
+            let offsets = try #require(output["offsets"]).elements.map { Int($0[0]?.integer ?? -1)..<Int($0[1]?.integer ?? -1) }
+            #expect(offsets.count == Int(output["count"]?.integer ?? -1))
+            #expect(offsets.last?.upperBound == text.count || output["rendered"] != nil)
+            #expect(zip(offsets, offsets.dropFirst()).allSatisfy { $0.lowerBound <= $1.lowerBound })
+        }
     }
 
     @Test func allProblemsOfARunAreReported() throws {

@@ -11,8 +11,10 @@ enum SmallFiles {
         vocabulary: [String] = ["<unk>", "a", "b", "c", " ", "ab", "abc", "1", "2"],
         merges: [String] = ["a b", "ab c"],
         added: String = "", normalizer: String = "null", preTokenizer: String = "null", postProcessor: String = "null",
-        decoder: String = "null", model: String = #""unk_token": "<unk>", "fuse_unk": true, "byte_fallback": false"#
+        decoder: String = "null", model: String? = nil
     ) -> [UInt8] {
+        let unknown = vocabulary.contains("<unk>") ? #""<unk>""# : "null"
+        let model = model ?? #""unk_token": \#(unknown), "fuse_unk": true, "byte_fallback": false"#
         let vocab = vocabulary.enumerated().map { "\(quoted($1)): \($0)" }.joined(separator: ", ")
         let merges = merges.map(quoted).joined(separator: ", ")
         return Array(

@@ -7,7 +7,8 @@ import Testing
 
 /// Texts and ids that come in pieces.
 @Suite struct StreamTests {
-    private static let own = ["byte-level/tokenizer.json", "byte-level-tiktoken/tokenizer.model",
+    private static let own = ["byte-level/tokenizer.json", "byte-level-tiktoken/tokenizer.model", "gguf/gpt2.gguf",
+        "gguf/llama.gguf",
         "sentencepiece/tokenizer.json", "sentencepiece/tokenizer.model"]
     private static let shared = ["llama-3.1", "gemma-2", "phi-3-mini", "phi-3-mini-v5", "qwen2.5", "gpt-2", "t5-small",
         "bert-base-uncased", "mistral-nemo"].map { $0 + "/tokenizer.json" } + ["o200k/o200k_base.tiktoken"]
