@@ -17,6 +17,8 @@ struct Module {
     /// Products that only its tests import.
     var testExternal: [External] = []
     var tested = true
+    /// Files below its folder that are built into it.
+    var embeds: [String] = []
 }
 
 struct External {
@@ -98,7 +100,7 @@ let modules: [Module] = [
             "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration", "GuardAssembly", "GuardBudgets",
             "GuardDecisionLog",
         ],
-        external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle]),
+        external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle], embeds: ["Testing/evasions.yaml"]),
     // executables
     Module(
         name: "guardd", kind: .executable,
@@ -155,7 +157,10 @@ for module in modules where wanted.contains(module.name) {
     case .system(let pkgConfig, let apt):
         targets.append(.systemLibrary(name: module.name, pkgConfig: pkgConfig, providers: [.apt([apt])]))
     case .library:
-        targets.append(.target(name: module.name, dependencies: dependencies, swiftSettings: settings))
+        targets.append(
+            .target(
+                name: module.name, dependencies: dependencies, resources: module.embeds.map { .embedInCode($0) },
+                swiftSettings: settings))
     case .executable:
         targets.append(.executableTarget(name: module.name, dependencies: dependencies, swiftSettings: settings))
     }

@@ -79,7 +79,10 @@ extension RuleBundle {
     /// - Parameters:
     ///   - text: valid UTF-8.
     ///   - selected: indices in `rules`, ascending.
-    package func evaluate(_ text: Span<UInt8>, rules selected: [Int], scratch: inout EvaluationScratch) -> Evaluation {
+    ///   - phase: on output a rule of the decoded view reads the folded text, unless it says `stream:`.
+    package func evaluate(
+        _ text: Span<UInt8>, rules selected: [Int], phase: Phase = .input, scratch: inout EvaluationScratch
+    ) -> Evaluation {
         var evaluation = Evaluation()
         if selected.isEmpty || text.isEmpty { return evaluation }
         let views = prefilter.views(of: selected)
@@ -93,6 +96,7 @@ extension RuleBundle {
             folded.append(text)
             folded.finish()
             evaluate(folded.text.span, folded, prefilter.folded, selected, &scratch, &evaluation)
+            if views.decoded, phase == .input { evaluateReadings(text, folded, selected, &scratch, &evaluation) }
             swap(&folded, &scratch.folded)
         }
         if hasComposed { evaluateComposed(text, rules: selected, scratch: &scratch, &evaluation) }
@@ -103,7 +107,7 @@ extension RuleBundle {
 
     /// Runs the detectors of one view that may match, in the order of their rules, so that what is found and what fails
     /// is the same in the same order with prefilter and without.
-    private func evaluate(
+    func evaluate(
         _ text: Span<UInt8>, _ view: FoldedView?, _ plan: PrefilterPlan.View, _ selected: [Int],
         _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {

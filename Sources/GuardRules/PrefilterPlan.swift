@@ -21,7 +21,8 @@ struct PrefilterPlan: Sendable {
         init(_ rules: [CompiledRule], _ view: TextView) {
             var detectors: [Place] = []
             var literals: [RequiredLiterals] = []
-            for rule in rules where rule.view == view {
+            // A flat rule of the decoded view reads the folded text first, and further readings by the same plan.
+            for rule in rules where rule.view == view || view == .folded && rule.view == .decoded {
                 for (index, detector) in rule.detectors.enumerated() {
                     detectors.append(Place(rule: rule.index, detector: index))
                     // What these find depends on where the search began.
@@ -37,23 +38,32 @@ struct PrefilterPlan: Sendable {
 
     let raw: View
     let folded: View
-    private let isFolded: [Bool]
+    private let views: [TextView]
+    private let isComposed: [Bool]
 
     init(_ rules: [CompiledRule]) {
-        isFolded = rules.map { $0.view == .folded }
+        views = rules.map(\.view)
+        isComposed = rules.map { $0.composed != nil }
         raw = View(rules, .raw)
         folded = View(rules, .folded)
     }
 
-    /// Which views the rules read.
-    func views(of selected: [Int]) -> (raw: Bool, folded: Bool) {
-        var views = (raw: false, folded: false)
+    /// Which views the rules read; rules of the decoded view read the folded one as well.
+    func views(of selected: [Int]) -> (raw: Bool, folded: Bool, decoded: Bool) {
+        var found = (raw: false, folded: false, decoded: false)
         for rule in selected {
-            if isFolded[rule] { views.folded = true } else { views.raw = true }
-            if views.raw, views.folded { break }
+            switch views[rule] {
+            case .raw: found.raw = true
+            case .folded: found.folded = true
+            case .decoded: found.decoded = true
+            }
         }
-        return views
+        found.folded = found.folded || found.decoded
+        return found
     }
+
+    /// By its detectors, not as a composed rule.
+    func readsDecoded(_ rule: Int) -> Bool { views[rule] == .decoded && !isComposed[rule] }
 
     /// `selected` is ascending.
     func contains(_ selected: [Int], _ rule: Int) -> Bool {

@@ -77,7 +77,8 @@ struct RuleTestRunner {
 
     /// A rule that is off or in monitor mode is tested all the same.
     private func failure(of rule: CompiledRule, on text: [UInt8], wanted: Bool) -> String? {
-        let evaluation = pool.with { bundle.evaluate(text.span, rules: [rule.index], scratch: &$0) }
+        let phase: Phase = rule.phases.contains(.input) ? .input : .output
+        let evaluation = pool.with { bundle.evaluate(text.span, rules: [rule.index], phase: phase, scratch: &$0) }
         if let failure = evaluation.failures.first { return "could not be judged: \(failure.reason.rawValue)" }
         if wanted, evaluation.matches.isEmpty { return "no match" }
         if !wanted, let match = evaluation.matches.first {
