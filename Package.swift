@@ -19,6 +19,8 @@ struct Module {
     /// Products that only its tests import.
     var testExternal: [External] = []
     var tested = true
+    /// Files below its folder that are built into it.
+    var embeds: [String] = []
 }
 
 struct External {
@@ -110,7 +112,8 @@ let modules: [Module] = [
             "GuardRules", "GuardStreaming", "GuardPolicy", "GuardConfiguration", "GuardAssembly", "GuardBudgets",
             "GuardDecisionLog", "GuardClassifiers", "GuardAuthoring",
         ],
-        external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle, httpClient, crypto]),
+        external: [nio, nioPosix, nioHTTP1, arguments, logging, lifecycle, httpClient, crypto],
+        embeds: ["Testing/evasions.yaml"]),
     // executables
     Module(
         name: "guardd", kind: .executable,
@@ -169,7 +172,10 @@ for module in modules where wanted.contains(module.name) {
         targets.append(.systemLibrary(name: module.name, pkgConfig: pkgConfig, providers: [.apt([apt])]))
     case .headers: targets.append(.systemLibrary(name: module.name))
     case .library:
-        targets.append(.target(name: module.name, dependencies: dependencies, swiftSettings: settings))
+        targets.append(
+            .target(
+                name: module.name, dependencies: dependencies, resources: module.embeds.map { .embedInCode($0) },
+                swiftSettings: settings))
     case .executable:
         targets.append(.executableTarget(name: module.name, dependencies: dependencies, swiftSettings: settings))
     }

@@ -178,20 +178,22 @@ extension RuleBundle {
     ) -> Evaluation {
         let selected = selection.rules(for: segment.role)
         guard let cache, segment.text.count >= VerdictCache.textBytesMin, !selected.isEmpty else {
-            return evaluate(segment.text.span, rules: selected, tokens: tokens, scratch: &scratch)
+            return evaluate(segment.text.span, rules: selected, phase: phase, tokens: tokens, scratch: &scratch)
         }
         let key = cache.key(
             segment, phase: phase, bundleHash: hash, tenant: tenant, tokens: countsTokens ? tokens?.identity ?? "" : "")
         let everything = unconditional(phase: phase).rules(for: segment.role)
         if let known = cache.evaluation(key) { return restricted(known, to: selected, of: everything) }
-        let evaluation = evaluate(segment.text.span, rules: everything, tokens: tokens, scratch: &scratch)
+        let evaluation = evaluate(
+            segment.text.span, rules: everything, phase: phase, tokens: tokens, scratch: &scratch)
         if evaluation.failures.isEmpty {
             cache.keep(evaluation, for: key)
             return restricted(evaluation, to: selected, of: everything)
         }
         // A rule that is not selected may be the one that failed.
         return everything.count == selected.count
-            ? evaluation : evaluate(segment.text.span, rules: selected, tokens: tokens, scratch: &scratch)
+            ? evaluation
+            : evaluate(segment.text.span, rules: selected, phase: phase, tokens: tokens, scratch: &scratch)
     }
 
     private func restricted(_ evaluation: Evaluation, to selected: [Int], of everything: [Int]) -> Evaluation {

@@ -21,6 +21,13 @@ package struct DerivedText: Sendable {
         sourceCount += range.count
     }
 
+    /// The next source byte is read as another one.
+    mutating func change(to byte: UInt8) {
+        if runs.last?.linear != true { runs.append(Run(out: text.count, source: sourceCount, linear: true)) }
+        text.append(byte)
+        sourceCount += 1
+    }
+
     /// `bytes` stand for the next `source` source bytes.
     mutating func replace(_ source: Int, by bytes: some Collection<UInt8>) {
         runs.append(Run(out: text.count, source: sourceCount, linear: false))
@@ -55,69 +62,120 @@ package struct DerivedText: Sendable {
     }
 }
 
-/// The readings of the `decoded` view: the text itself, and what is left when encoded spans in it are decoded in place,
-/// up to two levels deep. Each reading is folded, as the `folded` view is.
-///
-/// | span | is taken as encoded if |
-/// |---|---|
-/// | base64, standard and URL alphabet, with or without padding | 16 or more letters that decode to printable UTF-8 |
-/// | hexadecimal | 16 or more digits, an even number, that decode to printable UTF-8 |
-/// | `%41` | bytes of a run are UTF-8 |
-/// | `&#65; &#x41; &lt;` … | the entity is closed and known |
-/// | `\u0041 \u{41} \U00000041 \x41` | surrogates are paired, bytes of a `\x` run are UTF-8 |
-/// | tag characters U+E0020–E007E | always: ASCII that no one sees |
-/// | two or more variation selectors | the bytes that they stand for (VS1 = 0 …) are printable UTF-8 |
-/// | rot13 | the whole text, as a reading of its own |
-/// | `i g n o r e`, `s.t.o.p` | three or more letters that stand alone, the same character between them |
-/// | combining marks over ASCII letters | always |
-/// | `1gn0r3`, `p4$$word` | a word with at least as many letters as digits and signs |
-///
-/// Readings: the text, decoded, decoded twice, rot13, rot13 of the decoded text, decoded rot13, letters joined, leet read
-/// as letters, both. None is longer than the text, so the cost is bounded by its length.
+/// The readings of the `decoded` view: the folded text, and what is left when what is encoded or disguised in it is read
+/// as what it stands for, in place, up to two levels deep. Each reading is folded, as the `folded` view is.
+/// `docs/rules.md` lists what is taken as encoded.
 package enum DecodedView {
+    /// Readings of one text beside the folded one, at most.
+    package static let readingsMax = 24
+    /// Bytes of all readings together, at most, as a multiple of the text's.
+    private static let bytesFactor = 16
+
     /// One reading; `rawRange` leads its bytes back to the text.
     package struct Reading: Sendable {
-        fileprivate let steps: [DerivedText]
-        fileprivate let folded: FoldedView
-
-        fileprivate init(_ text: Span<UInt8>, steps: [DerivedText]) {
-            self.steps = steps
-            folded = FoldedView(raw: text)
-        }
-
         /// Folded.
-        package var text: [UInt8] { folded.text }
+        package let text: [UInt8]
+        fileprivate let steps: [Step]
+        /// What made it of the reading before.
+        fileprivate let kind: Kind?
 
         package func rawRange(of range: ByteRange) -> ByteRange {
-            var range = folded.rawRange(of: range)
-            for step in steps.reversed() { range = step.sourceRange(of: range) }
+            var range = range
+            for step in steps.reversed() {
+                switch step {
+                case .folded(let view): range = view.rawRange(of: range)
+                case .derived(let text): range = text.sourceRange(of: range)
+                case .turned(let count): range = (count - range.upperBound)..<(count - range.lowerBound)
+                }
+            }
             return range
         }
     }
 
-    /// Readings of one text, at most.
-    package static let readingsMax = 9
+    fileprivate enum Step: Sendable {
+        case folded(FoldedView)
+        case derived(DerivedText)
+        /// Backwards by scalars, of so many bytes.
+        case turned(Int)
+    }
 
+    fileprivate enum Kind: Sendable {
+        case hidden, encoded, spaced, broken, words, leet, alphabet, backwards, wordsBackwards
+    }
+
+    /// The folded text first.
     package static func readings(of raw: Span<UInt8>) -> [Reading] {
-        var readings = [Reading(raw, steps: [])]
-        func add(_ steps: [DerivedText]) {
-            guard let last = steps.last else { return }
-            readings.append(Reading(last.text.span, steps: steps))
+        let folded = FoldedView(raw: raw)
+        return [first(folded)] + further(than: folded, of: raw)
+    }
+
+    /// The folded text as a reading.
+    static func first(_ folded: FoldedView) -> Reading {
+        Reading(text: folded.text, steps: [.folded(folded)], kind: nil)
+    }
+
+    /// All but the folded text itself.
+    package static func further(than folded: FoldedView, of raw: Span<UInt8>) -> [Reading] {
+        var found: [Reading] = []
+        var bytes = 0
+        func add(_ reading: Reading) {
+            guard found.count < readingsMax, bytes + reading.text.count <= raw.count * bytesFactor + 4096,
+                reading.text != folded.text, !found.contains(where: { $0.text == reading.text })
+            else { return }
+            bytes += reading.text.count
+            found.append(reading)
         }
-        if let once = TextDecoder.decode(raw) {
-            add([once])
-            if let twice = TextDecoder.decode(once.text.span) { add([once, twice]) }
-            if let rotated = TextDecoder.rot13(once.text.span) { add([once, rotated]) }
+        let base = Reading(text: folded.text, steps: [.folded(folded)], kind: nil)
+        if let hidden = TextDecoder.hidden(raw) {
+            add(reading(of: hidden, .hidden, Reading(text: [], steps: [], kind: nil)))
         }
-        if let joined = TextDecoder.join(raw) {
-            add([joined])
-            if let letters = TextDecoder.leet(joined.text.span) { add([joined, letters]) }
+        expand(base, add)
+        // What was found so far may itself be encoded; of what that gives nothing is read again.
+        for index in found.indices { expand(found[index], add) }
+        return found
+    }
+
+    private static func expand(_ source: Reading, _ add: (Reading) -> Void) {
+        let text = source.text.span
+        if let decoded = TextDecoder.decode(text) {
+            add(reading(of: decoded.text, .encoded, source))
+            if decoded.isAmbiguous, let other = TextDecoder.decode(text, isSecond: true) {
+                add(reading(of: other.text, .encoded, source))
+            }
         }
-        if let letters = TextDecoder.leet(raw) { add([letters]) }
-        if let rotated = TextDecoder.rot13(raw) {
-            add([rotated])
-            if let decoded = TextDecoder.decode(rotated.text.span) { add([rotated, decoded]) }
+        if source.kind != .spaced, let joined = TextDecoder.join(text) { add(reading(of: joined, .spaced, source)) }
+        if source.kind != .broken, let joined = TextDecoder.joinLines(text) { add(reading(of: joined, .broken, source)) }
+        if source.kind != .words, source.kind != .spaced, let words = TextDecoder.words(text) {
+            add(reading(of: words, .words, source))
         }
-        return readings
+        if source.kind != .leet {
+            for letters in TextDecoder.leet(text) { add(reading(of: letters, .leet, source)) }
+        }
+        let statistics = LetterStatistics.shared
+        let suspicion = statistics.suspicion(text)
+        if suspicion.isShifted, source.kind != .alphabet {
+            let best = statistics.alphabets(text)
+            // 13 in any case: what has no words, a key say, looks like no language whichever way it is turned.
+            for alphabet in source.kind == nil ? [13] + best.filter({ $0 != 13 }) : best {
+                add(reading(of: TextDecoder.turn(text, alphabet: alphabet), .alphabet, source))
+            }
+        }
+        if suspicion.isReversed || suspicion.isShifted && source.kind == nil,
+            source.kind != .backwards, source.kind != .wordsBackwards
+        {
+            var turned = source.steps
+            turned.append(.turned(source.text.count))
+            add(Reading(text: TextDecoder.backwards(text), steps: turned, kind: .backwards))
+            if suspicion.isReversed {
+                add(reading(of: TextDecoder.wordsBackwards(text), .wordsBackwards, source))
+            }
+        }
+    }
+
+    private static func reading(of derived: DerivedText, _ kind: Kind, _ source: Reading) -> Reading {
+        let isASCII = derived.text.allSatisfy { $0 < 0x80 }
+        if isASCII { return Reading(text: derived.text, steps: source.steps + [.derived(derived)], kind: kind) }
+        let folded = FoldedView(raw: derived.text)
+        return Reading(text: folded.text, steps: source.steps + [.derived(derived), .folded(folded)], kind: kind)
     }
 }

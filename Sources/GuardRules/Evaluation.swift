@@ -93,15 +93,17 @@ extension RuleBundle {
     /// - Parameters:
     ///   - text: valid UTF-8.
     ///   - selected: indices in `rules`, ascending.
+    ///   - phase: on output a rule of the decoded view reads the folded text, unless it says `stream:`.
     ///   - tokens: what counts for `tokens` conditions; without it they fail.
     package func evaluate(
-        _ text: Span<UInt8>, rules selected: [Int], tokens: (any TokenCounting)? = nil,
+        _ text: Span<UInt8>, rules selected: [Int], phase: Phase = .input, tokens: (any TokenCounting)? = nil,
         scratch: inout EvaluationScratch
     ) -> Evaluation {
         var evaluation = Evaluation()
         if selected.isEmpty || text.isEmpty { return evaluation }
         let views = prefilter.views(of: selected)
         scratch.spent.removeAll(keepingCapacity: true)
+        var readings: [DecodedView.Reading]?
         if views.contains(.raw) { evaluate(text, text, nil, prefilter.raw, selected, &scratch, &evaluation) }
         if views.contains(.folded) {
             // Moved out, so that the scratch stays free to be passed on while a span of the view is alive.
@@ -111,9 +113,15 @@ extension RuleBundle {
             folded.append(text)
             folded.finish()
             evaluate(folded.text.span, text, folded, prefilter.folded, selected, &scratch, &evaluation)
+            let readsDecoded = views.contains(.decoded) && phase == .input
+            if readsDecoded || views.contains(.composedDecoded) {
+                let further = DecodedView.further(than: folded, of: text)
+                if readsDecoded { evaluateReadings(further, selected, &scratch, &evaluation) }
+                if views.contains(.composedDecoded) { readings = [DecodedView.first(folded)] + further }
+            }
             swap(&folded, &scratch.folded)
         }
-        if hasComposed { evaluateComposed(text, rules: selected, tokens: tokens, scratch: &scratch, &evaluation) }
+        if hasComposed { evaluateComposed(text, readings, selected, tokens, &scratch, &evaluation) }
         scratch.match.endText()
         if evaluation.matches.count > 1 { Self.sort(&evaluation.matches) }
         if !scratch.spent.isEmpty { timeAccount.add(scratch.spent) }
@@ -122,7 +130,7 @@ extension RuleBundle {
 
     /// Runs the detectors of one view that may match, in the order of their rules, so that what is found and what fails
     /// is the same in the same order with prefilter and without.
-    private func evaluate(
+    func evaluate(
         _ text: Span<UInt8>, _ raw: Span<UInt8>, _ view: FoldedView?, _ plan: PrefilterPlan.View, _ selected: [Int],
         _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {

@@ -2,7 +2,8 @@
 ///
 /// Folded text holds only scalars that the fold leaves alone, so a literal `É`, `Ⅷ` or Cyrillic `а` in a pattern would
 /// never match as written. Each non-ASCII literal becomes what it folds to: itself, other scalars, or a choice where its
-/// cases fold apart. ASCII letters need nothing, because patterns of folded rules are compiled caseless.
+/// cases fold apart. ASCII needs nothing: the view leaves it as it is, and patterns of folded rules are compiled caseless
+/// unless they say `(?-i)`.
 ///
 /// In a class, the folds of the members are added; of ranges up to 1,024 scalars too, larger ones stay as they are.
 struct FoldedPattern {
@@ -30,7 +31,7 @@ struct FoldedPattern {
             switch source[index] {
             case "\\": try escape(inClass: nil)
             case "[": try characterClass()
-            case "(": try group()
+            case "(": group()
             case let scalar:
                 try literal(scalar, at: index)
                 index += 1
@@ -69,9 +70,18 @@ struct FoldedPattern {
             // Mappings to several letters (ß -> SS) are not what PCRE2 means by caseless.
             guard scalars.count == 1, let only = scalars.first else { continue }
             let fold = table.fold(only)
-            if !fold.isEmpty, !result.contains(fold) { result.append(fold) }
+            if !fold.isEmpty, !result.contains(where: { Self.isSameCaseless($0, fold) }) { result.append(fold) }
         }
         return result
+    }
+
+    /// ASCII differs at most in case.
+    private static func isSameCaseless(_ one: [Unicode.Scalar], _ other: [Unicode.Scalar]) -> Bool {
+        one.count == other.count
+            && zip(one, other).allSatisfy {
+                $0 == $1 || $0.isASCII && $1.isASCII && $0.value | 0x20 == $1.value | 0x20
+                    && $0.properties.isAlphabetic
+            }
     }
 
     private mutating func literal(_ scalar: Unicode.Scalar, at offset: Int) throws(Problem) {
@@ -80,7 +90,11 @@ struct FoldedPattern {
             return
         }
         let folds = folds(scalar)
-        guard let first = folds.first else { throw never(scalar, offset) }
+        guard let first = folds.first else {
+            // An accent that is written out: the text has lost it as well.
+            if scalar.properties.generalCategory == .nonspacingMark { return }
+            throw never(scalar, offset)
+        }
         if folds.count == 1, first == [scalar] {
             out.append(scalar)
         } else if folds.count == 1, first.count == 1 {
@@ -219,9 +233,8 @@ struct FoldedPattern {
 
     // MARK: groups
 
-    /// Copies what may hold names and comments; refuses settings that would make a folded rule case-sensitive.
-    private mutating func group() throws(Problem) {
-        let start = index
+    /// Copies what may hold names and comments.
+    private mutating func group() {
         if at(1) == "*" { return copy(through: ")") }
         guard at(1) == "?" else { return copy(1) }
         switch at(2) {
@@ -234,16 +247,7 @@ struct FoldedPattern {
             copy(through: "'")
         case let letter? where letter == "^" || letter == "-" || letter.properties.isAlphabetic:
             copy(2)
-            var isOff = letter == "^"
-            while let letter = at(0), letter == "^" || letter == "-" || letter.properties.isAlphabetic {
-                if letter == "-" { isOff = true }
-                if isOff, letter == "i" || letter == "^" {
-                    throw Problem(
-                        message: "the folded view has no case, so a pattern cannot ask for it; use 'view: raw'",
-                        offset: start)
-                }
-                copy(1)
-            }
+            while let letter = at(0), letter == "^" || letter == "-" || letter.properties.isAlphabetic { copy(1) }
         default: copy(2)
         }
     }

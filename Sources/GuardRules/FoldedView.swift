@@ -1,10 +1,12 @@
 package import GuardCore
 
-/// The `folded` reading of a text: each scalar NFKC-normalised and case folded, default-ignorables, bidi controls and tag
-/// characters dropped, look-alikes of ASCII mapped to it, with a map back to the raw bytes.
+/// The `folded` reading of a text: each scalar NFKD-normalised and, beyond ASCII, case folded; default-ignorables, bidi
+/// controls, tag characters and marks dropped, look-alikes of ASCII mapped to it, with a map back to the raw bytes. ASCII
+/// letters keep their case: patterns of the view are caseless unless they say otherwise.
 ///
-/// Context-free per scalar: `append` in any pieces gives the same view as the whole text at once; only an incomplete
-/// UTF-8 sequence at the end waits. ASCII costs one pass; no map is kept until the first scalar that changes length.
+/// What a scalar becomes depends on it alone, or for the marks of a script also on what the view ends with; so `append`
+/// in any pieces gives the same view as the whole text at once, and only an incomplete UTF-8 sequence at the end waits.
+/// ASCII costs one copy; no map is kept until the first scalar that changes length.
 package struct FoldedView: Sendable {
     /// Valid UTF-8, each scalar of it a fixed point of the fold.
     package private(set) var text: [UInt8] = []
@@ -14,6 +16,8 @@ package struct FoldedView: Sendable {
     private var runs: [Run] = []
     /// The incomplete sequence at the end, at most three bytes.
     private var pending: [UInt8] = []
+    /// What the view ended with when its text was taken away.
+    private var before: UInt32 = 0
 
     private struct Run: Sendable {
         var folded: Int
@@ -32,7 +36,9 @@ package struct FoldedView: Sendable {
 
     package init(raw: [UInt8]) { self.init(raw: raw.span) }
 
-    package mutating func removeAll() {
+    /// - Parameter keepingPlace: more of the same text follows.
+    package mutating func removeAll(keepingPlace: Bool = false) {
+        before = keepingPlace ? lastScalar : 0
         text.removeAll(keepingCapacity: true)
         runs.removeAll(keepingCapacity: true)
         pending.removeAll(keepingCapacity: true)
@@ -83,7 +89,7 @@ package struct FoldedView: Sendable {
                 appendReplacement()
                 index += 1
             default:
-                appendScalar(table.entry(scalar), table, buffer, index, length)
+                appendScalar(scalar, table, buffer, index, length)
                 index += length
             }
         }
@@ -103,29 +109,38 @@ package struct FoldedView: Sendable {
 
     private mutating func appendASCII(_ run: UnsafeBufferPointer<UInt8>) {
         beginLinear()
-        let start = text.count
         text.append(contentsOf: run)
         rawCount += run.count
-        text.withUnsafeMutableBufferPointer { text in
-            for index in start..<text.count {
-                let byte = text[index]
-                // Branch-free, so that the loop is vectorised.
-                text[index] = byte &+ ((byte &- 0x41) < 26 ? 0x20 : 0)
-            }
-        }
     }
 
     private mutating func appendScalar(
-        _ entry: UInt32, _ table: FoldTable, _ buffer: UnsafeBufferPointer<UInt8>, _ index: Int, _ length: Int
+        _ scalar: UInt32, _ table: FoldTable, _ buffer: UnsafeBufferPointer<UInt8>, _ index: Int, _ length: Int
     ) {
-        if entry == FoldTable.keep {
+        let entry = table.entry(scalar)
+        if entry >= FoldTable.mark, entry == FoldTable.keep || lastScalar >> 8 == scalar >> 8 {
             beginLinear()
             for offset in 0..<length { text.append(buffer[index + offset]) }
+        } else if entry == FoldTable.mark {
+            runs.append(Run(folded: text.count, raw: rawCount, linear: false))
         } else {
             runs.append(Run(folded: text.count, raw: rawCount, linear: false))
             table.append(entry, to: &text)
         }
         rawCount += length
+    }
+
+    /// What the view ends with; 0 for nothing.
+    private var lastScalar: UInt32 {
+        guard let last = text.last else { return before }
+        if last < 0x80 { return UInt32(last) }
+        var value: UInt32 = 0
+        var shift: UInt32 = 0
+        for byte in text.suffix(4).reversed() {
+            if byte & 0xC0 != 0x80 { return value | UInt32(byte & (0xFF >> UInt8(shift / 6 + 2))) << shift }
+            value |= UInt32(byte & 0x3F) << shift
+            shift += 6
+        }
+        return value
     }
 
     private mutating func appendReplacement() {
@@ -141,7 +156,7 @@ package struct FoldedView: Sendable {
     }
 
     /// The scalar at `index`; length 0: incomplete at the end of the buffer, -1: no UTF-8.
-    private static func scalar(_ buffer: UnsafeBufferPointer<UInt8>, at index: Int) -> (UInt32, Int) {
+    static func scalar(_ buffer: UnsafeBufferPointer<UInt8>, at index: Int) -> (UInt32, Int) {
         let first = buffer[index]
         let length: Int
         var value: UInt32

@@ -33,11 +33,12 @@ package enum WholeStream: Sendable, Hashable {
 
 extension RuleBundle {
     /// The rules that are judged by `ComposedRule`; they have no detectors of their own.
+    ///
+    /// - Parameter readings: of the decoded view, if one of them reads it.
     func evaluateComposed(
-        _ text: Span<UInt8>, rules selected: [Int], tokens: (any TokenCounting)?, scratch: inout EvaluationScratch,
-        _ evaluation: inout Evaluation
+        _ text: Span<UInt8>, _ readings: [DecodedView.Reading]?, _ selected: [Int], _ tokens: (any TokenCounting)?,
+        _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
-        let readings = prefilter.views(of: selected).contains(.decoded) ? DecodedView.readings(of: text) : nil
         if scratch.usesPrefilter { prefilter.composed.look(text, readings, &scratch) }
         for index in prefilter.composed.rules where !scratch.usesPrefilter || scratch.mayHold[index] {
             guard prefilter.contains(selected, index), let composed = rules[index].composed else { continue }

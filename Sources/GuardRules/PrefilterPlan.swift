@@ -21,7 +21,8 @@ struct PrefilterPlan: Sendable {
         init(_ rules: [CompiledRule], _ view: TextView) {
             var detectors: [Place] = []
             var literals: [RequiredLiterals] = []
-            for rule in rules where rule.view == view {
+            // A flat rule of the decoded view reads the folded text first, and further readings by the same plan.
+            for rule in rules where rule.view == view || view == .folded && rule.view == .decoded {
                 for (index, detector) in rule.detectors.enumerated() {
                     detectors.append(Place(rule: rule.index, detector: index))
                     literals.append(PrefilterPlan.literals(of: detector))
@@ -39,20 +40,25 @@ struct PrefilterPlan: Sendable {
     private let views: [Views]
     private let allViews: Views
 
-    /// Which views some rules read.
+    /// What some rules read.
     struct Views: OptionSet {
         let rawValue: UInt8
         static let raw = Views(rawValue: 1)
         static let folded = Views(rawValue: 2)
+        /// Further readings beside the folded text.
         static let decoded = Views(rawValue: 4)
+        /// As composed rules, which have detectors of their own.
+        static let composedDecoded = Views(rawValue: 8)
     }
 
     init(_ rules: [CompiledRule]) {
         views = rules.map { rule -> Views in
-            switch rule.view {
-            case .raw: .raw
-            case .folded: .folded
-            case .decoded: .decoded
+            switch (rule.view, rule.composed == nil) {
+            case (.raw, true): .raw
+            case (.folded, true): .folded
+            case (.decoded, true): [.folded, .decoded]
+            case (.decoded, false): [.folded, .composedDecoded]
+            case (_, false): []
             }
         }
         allViews = views.reduce(Views()) { $0.union($1) }
@@ -69,6 +75,9 @@ struct PrefilterPlan: Sendable {
         }
         return found
     }
+
+    /// By its detectors, not as a composed rule.
+    func readsDecoded(_ rule: Int) -> Bool { views[rule].contains(.decoded) }
 
     /// What these patterns find depends on where the search began.
     static func literals(of detector: Detector) -> RequiredLiterals {

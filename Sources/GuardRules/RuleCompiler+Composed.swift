@@ -8,7 +8,8 @@ extension RuleCompiler {
         _ action: Action?, _ phases: [Phase]
     ) -> ComposedRule? {
         let isOnOutput = phases.contains(.output)
-        if tree.isFlat, conditions.view != .decoded {
+        // Without `stream` a flat rule of the decoded view reads the folded text of answers, which is exact on streams.
+        if tree.isFlat, conditions.view != .decoded || stream == nil {
             if let stream, let reader = map["stream"] {
                 reader.report(
                     "'stream: \(stream)' changes nothing: the conditions of this rule are exact on streams",

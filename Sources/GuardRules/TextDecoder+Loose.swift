@@ -1,138 +1,307 @@
 internal import GuardCore
 
-/// Readings of letters in disguise: they are no encodings, and no reader would take the plain text for them, so they are
-/// readings of their own and change nothing in the others.
+/// Readings of words in disguise: they are no encodings, and no reader would take the plain text for them, so they are
+/// readings of their own and change nothing in the others. All read folded text.
 extension TextDecoder {
-    /// What may stand between letters that are spaced out.
-    private static func isSpacer(_ byte: UInt8) -> Bool {
+    /// Bytes of the scalar that begins with `byte`.
+    private static func width(_ byte: UInt8) -> Int { byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4 }
+
+    private static func isWordByte(_ byte: UInt8) -> Bool { isAlphanumeric(byte) || byte >= 0x80 }
+
+    // MARK: spaced out
+
+    private struct Chain {
+        /// The bytes of each character and of what separates it from the next.
+        var characters: [(at: Int, length: Int, separator: Int, endsWord: Bool)] = []
+        var end = 0
+    }
+
+    /// Characters that are spaced out (`i g n o r e`, `s.t.o.p`, `4--1--1--1`: four or more, or three letters, with the
+    /// same separator between) joined; wider gaps are the spaces between words. `nil`: there are none.
+    static func join(_ text: Span<UInt8>) -> DerivedText? {
+        var out = DerivedText()
+        var kept = 0
+        var index = 0
+        while index + 4 < text.count {
+            let byte = text[index]
+            // A character that stands alone; quick to tell, because it is looked for everywhere.
+            let next = index + width(byte)
+            if next >= text.count || !isWordByte(byte) || byte & 0xC0 == 0x80 {
+                // Signs are spaced out too, but only a space tells.
+                guard next + 1 < text.count, text[next] == 0x20, text[next + 1] != 0x20, byte != 0x20, byte < 0x80,
+                    index == 0 || isSpace(text[index - 1])
+                else {
+                    index += 1
+                    continue
+                }
+            } else if isAlphanumeric(text[next]) {
+                index = next
+                while index < text.count, isWordByte(text[index]) { index += 1 }
+                continue
+            }
+            let words = Self.chain(text, index)
+            let even = evenChain(text, index)
+            guard let found = (even?.end ?? 0) >= (words?.end ?? 0) ? even : words else {
+                index = next
+                continue
+            }
+            out.keep(text, kept..<index)
+            for character in found.characters {
+                var bytes = (character.at..<(character.at + character.length)).map { text[$0] }
+                if character.endsWord { bytes.append(0x20) }
+                out.replace(character.length + character.separator, by: bytes)
+            }
+            index = found.end
+            kept = index
+        }
+        guard kept > 0 else { return nil }
+        out.keep(text, kept..<text.count)
+        return out
+    }
+
+    /// Every second character is the same sign: whatever stands between is meant, signs and spaces too.
+    private static func evenChain(_ text: Span<UInt8>, _ start: Int) -> Chain? {
+        let first = start + width(text[start])
+        guard first < text.count else { return nil }
+        let sign = first..<(first + width(text[first]))
+        guard sign.upperBound < text.count, !isAlphanumeric(text[first]) else { return nil }
+        var chain = Chain()
+        var at = start
+        var letters = 0
+        while at < text.count {
+            let end = at + width(text[at])
+            guard end <= text.count else { break }
+            if isLetter(text[at]) || text[at] >= 0x80 { letters += 1 }
+            var isNext = end + sign.count < text.count
+            if isNext { for offset in 0..<sign.count where text[end + offset] != text[first + offset] { isNext = false } }
+            chain.characters.append((at, end - at, isNext ? sign.count : 0, false))
+            chain.end = end
+            guard isNext else { break }
+            at = end + sign.count
+        }
+        // The last one may be the begin of a word.
+        if chain.end < text.count, isAlphanumeric(text[chain.end]) {
+            chain.characters.removeLast()
+            guard let last = chain.characters.last else { return nil }
+            chain.characters[chain.characters.count - 1].separator = 0
+            chain.end = last.at + last.length
+        }
+        return chain.characters.count >= 6 && letters >= 3 || chain.characters.count >= 10 ? chain : nil
+    }
+
+    private static func chain(_ text: Span<UInt8>, _ start: Int) -> Chain? {
+        let first = width(text[start])
+        var separatorEnd = start + first
+        if text[separatorEnd] >= 0x80 {
+            // A sign between ASCII letters; other scripts' letters are words.
+            guard first == 1 else { return nil }
+            separatorEnd += width(text[separatorEnd])
+        } else {
+            while separatorEnd < text.count, separatorEnd - start - first < 3, !isWordByte(text[separatorEnd]) {
+                separatorEnd += 1
+            }
+        }
+        guard separatorEnd < text.count else { return nil }
+        let separator = (start + first)..<separatorEnd
+        let isSpaced = separator.allSatisfy { isSpace(text[$0]) }
+        // A word of one letter, and what comes behind it spaced out less widely.
+        if isSpaced, separator.count > 1, separatorEnd + 1 < text.count, isSpace(text[separatorEnd + 1]),
+            separatorEnd + 2 < text.count, !isSpace(text[separatorEnd + 2])
+        {
+            return nil
+        }
+        func isSeparator(_ at: Int) -> Bool {
+            guard at + separator.count <= text.count else { return false }
+            for offset in 0..<separator.count where text[at + offset] != text[separator.lowerBound + offset] {
+                return false
+            }
+            return true
+        }
+        /// The length of a character that stands alone at `at`, or 0.
+        func character(_ at: Int) -> Int {
+            guard at < text.count, !isSpace(text[at]), !separator.contains(where: { text[$0] == text[at] }) else {
+                return 0
+            }
+            let length = width(text[at])
+            guard at + length < text.count else { return length }
+            let after = text[at + length]
+            if isAlphanumeric(after) || !isSpaced && !isWordByte(text[at]) && !isSeparator(at + length) { return 0 }
+            if isSpaced, !isSpace(after) { return 0 }
+            if after >= 0x80, text[separator.lowerBound] < 0x80 { return 0 }
+            return length
+        }
+        var chain = Chain()
+        var at = start
+        var length = first
+        var letters = 0
+        while true {
+            if isLetter(text[at]) || text[at] >= 0x80 { letters += 1 }
+            let end = at + length
+            chain.characters.append((at, length, 0, false))
+            chain.end = end
+            guard end < text.count else { break }
+            if isSeparator(end), case let next = character(end + separator.count), next > 0 {
+                chain.characters[chain.characters.count - 1].separator = separator.count
+                (at, length) = (end + separator.count, next)
+                continue
+            }
+            var gap = end
+            while gap < text.count, gap - end < 12,
+                isSpace(text[gap]) || separator.contains(where: { text[$0] == text[gap] })
+            {
+                gap += 1
+            }
+            guard gap > end, case let next = character(gap), next > 0 else { break }
+            chain.characters[chain.characters.count - 1].separator = gap - end
+            chain.characters[chain.characters.count - 1].endsWord = true
+            (at, length) = (gap, next)
+        }
+        let joined = chain.characters.count { $0.separator == separator.count && !$0.endsWord }
+        return joined >= 2 && (letters >= 3 || chain.characters.count >= 6) ? chain : nil
+    }
+
+    // MARK: broken lines
+
+    /// Line ends (and the hyphen before one) inside words taken away, where lines are short. `nil`: there are none.
+    static func joinLines(_ text: Span<UInt8>) -> DerivedText? {
+        var breaks = 0
+        for index in text.indices where text[index] == 0x0A {
+            if breakLength(text, index) != nil { breaks += 1 }
+        }
+        guard breaks > 0, text.count / breaks <= 40 else { return nil }
+        var out = DerivedText()
+        var kept = 0
+        for index in text.indices where text[index] == 0x0A {
+            guard let range = breakLength(text, index), range.lowerBound >= kept else { continue }
+            out.keep(text, kept..<range.lowerBound)
+            out.replace(range.count, by: [])
+            kept = range.upperBound
+        }
+        out.keep(text, kept..<text.count)
+        return out
+    }
+
+    /// The line end at `index` with its hyphen and carriage return, if no white space stands beside.
+    private static func breakLength(_ text: Span<UInt8>, _ index: Int) -> ByteRange? {
+        var start = index
+        if start > 0, text[start - 1] == 0x0D { start -= 1 }
+        let end = index + 1
+        guard start > 0, end < text.count, !isSpace(text[start - 1]), !isSpace(text[end]) else { return nil }
+        if start > 1, text[start - 1] == UInt8(ascii: "-") || text[start - 1] == UInt8(ascii: "\\"),
+            isLetter(text[start - 2]), isLetter(text[end])
+        {
+            start -= 1
+        }
+        return start..<end
+    }
+
+    // MARK: words without spaces
+
+    /// Three or more words with a sign instead of the space between (`ignore_all_rules`, `IgnoreAllRules`) with spaces.
+    /// `nil`: there are none.
+    static func words(_ text: Span<UInt8>) -> DerivedText? {
+        var out = DerivedText()
+        var kept = 0
+        var index = 0
+        while index < text.count {
+            guard isLetter(text[index]) else {
+                index += 1
+                continue
+            }
+            let start = index
+            var joints: [Int] = []
+            var humps: [Int] = []
+            var sign: UInt8 = 0
+            while index < text.count {
+                let byte = text[index]
+                if isWordByte(byte) {
+                    if byte &- 0x41 < 26, index > start, text[index - 1] &- 0x61 < 26 { humps.append(index) }
+                    index += 1
+                } else if isJoint(byte), sign == 0 || sign == byte, index + 1 < text.count, isWordByte(text[index + 1]) {
+                    sign = byte
+                    joints.append(index)
+                    index += 1
+                } else {
+                    break
+                }
+            }
+            if joints.count >= 2 {
+                for joint in joints {
+                    out.keep(text, kept..<joint)
+                    out.change(to: 0x20)
+                    kept = joint + 1
+                }
+            } else if joints.isEmpty, humps.count >= 2 {
+                for hump in humps {
+                    out.keep(text, kept..<hump)
+                    out.replace(1, by: [0x20, text[hump]])
+                    kept = hump + 1
+                }
+            }
+            if index == start { index += 1 }
+        }
+        guard kept > 0 else { return nil }
+        out.keep(text, kept..<text.count)
+        return out
+    }
+
+    private static func isJoint(_ byte: UInt8) -> Bool {
         switch byte {
-        case 0x20, UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "*"), UInt8(ascii: "/"),
-            UInt8(ascii: "|"), UInt8(ascii: ","), UInt8(ascii: "~"), UInt8(ascii: "+"):
+        case UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "+"), UInt8(ascii: "/"),
+            UInt8(ascii: "*"), UInt8(ascii: "~"), UInt8(ascii: "|"), UInt8(ascii: ","), UInt8(ascii: ":"),
+            UInt8(ascii: ";"), UInt8(ascii: "="), UInt8(ascii: "#"), UInt8(ascii: "^"), UInt8(ascii: "\\"):
             true
         default: false
         }
     }
 
-    private static func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) &- 0x61 < 26 }
-    private static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
+    // MARK: other alphabets and directions
 
-    /// Letters that are spaced out (`i g n o r e`, `s.t.o.p`: three or more, one and the same character between) joined,
-    /// and combining marks over ASCII letters (U+0300–036F, U+20D0–20FF) dropped. `nil`: there are none.
-    static func join(_ text: Span<UInt8>) -> DerivedText? {
+    /// Letters moved on by `alphabet` (`LetterStatistics.letter`), in their case.
+    static func turn(_ text: Span<UInt8>, alphabet: Int) -> DerivedText {
         var out = DerivedText()
-        var kept = 0
-        var index = 0
-        while index < text.count {
-            if isLetter(text[index]) {
-                let mark = markLength(text, index + 1)
-                if mark > 0 {
-                    out.keep(text, kept..<(index + 1))
-                    out.replace(mark, by: [])
-                    index += 1 + mark
-                    kept = index
-                    continue
-                }
-                let end = spacedEnd(text, index)
-                if end > index {
-                    out.keep(text, kept..<index)
-                    while index < end {
-                        // A letter and the spacer behind it.
-                        out.replace(min(2, end - index), by: [text[index]])
-                        index += 2
-                    }
-                    index = end
-                    kept = end
-                    continue
-                }
-            }
-            index += 1
-        }
-        guard kept > 0 else { return nil }
-        out.keep(text, kept..<text.count)
-        return out
-    }
-
-    /// The end of the spaced-out word that begins at `start`, or `start`.
-    private static func spacedEnd(_ text: Span<UInt8>, _ start: Int) -> Int {
-        guard start + 4 < text.count, isSpacer(text[start + 1]) else { return start }
-        if start > 0, isLetter(text[start - 1]) || isDigit(text[start - 1]) || text[start - 1] >= 0x80 { return start }
-        let spacer = text[start + 1]
-        var end = start + 1
-        while end + 1 < text.count, text[end] == spacer, isLetter(text[end + 1]) {
-            // Only letters that stand alone.
-            if end + 2 < text.count, isLetter(text[end + 2]) || isDigit(text[end + 2]) || text[end + 2] >= 0x80 {
-                break
-            }
-            end += 2
-        }
-        return end - start >= 5 ? end : start
-    }
-
-    /// Bytes of the combining marks at `start`.
-    private static func markLength(_ text: Span<UInt8>, _ start: Int) -> Int {
-        var index = start
-        while index + 1 < text.count {
-            if text[index] == 0xCC || text[index] == 0xCD && text[index + 1] <= 0xAF {
-                index += 2
-            } else if text[index] == 0xE2, index + 2 < text.count, text[index + 1] == 0x83, text[index + 2] >= 0x90 {
-                index += 3
-            } else {
-                break
-            }
-        }
-        return index - start
-    }
-
-    /// Digits and signs inside words read as the letters they look like (`1gn0r3`, `p4$$word`), in words that have at
-    /// least as many letters. `nil`: there are none.
-    static func leet(_ text: Span<UInt8>) -> DerivedText? {
-        var out = DerivedText()
-        var kept = 0
-        var index = 0
-        while index < text.count {
-            guard isLetter(text[index]) || leetLetter(text[index]) != nil else {
-                index += 1
+        for index in text.indices {
+            let byte = text[index]
+            guard isLetter(byte) else {
+                out.change(to: byte)
                 continue
             }
-            var end = index
-            var letters = 0
-            var signs = 0
-            while end < text.count, isLetter(text[end]) || leetLetter(text[end]) != nil {
-                if isLetter(text[end]) { letters += 1 } else { signs += 1 }
-                end += 1
-            }
-            // A mark at the end is punctuation.
-            var last = end
-            while last > index, text[last - 1] == UInt8(ascii: "!") || text[last - 1] == UInt8(ascii: "|") {
-                last -= 1
-                signs -= 1
-            }
-            if signs > 0, letters >= 2, letters >= signs {
-                for place in index..<last {
-                    guard let letter = leetLetter(text[place]) else { continue }
-                    out.keep(text, kept..<place)
-                    out.replace(1, by: [letter])
-                    kept = place + 1
-                }
-            }
-            index = end
+            let letter = LetterStatistics.letter((byte | 0x20) - 0x60, alphabet)
+            out.change(to: letter + 0x60 - (byte < 0x60 ? 0x20 : 0))
         }
-        guard kept > 0 else { return nil }
-        out.keep(text, kept..<text.count)
         return out
     }
 
-    private static func leetLetter(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0"): UInt8(ascii: "o")
-        case UInt8(ascii: "1"), UInt8(ascii: "!"): UInt8(ascii: "i")
-        case UInt8(ascii: "|"): UInt8(ascii: "l")
-        case UInt8(ascii: "3"): UInt8(ascii: "e")
-        case UInt8(ascii: "4"), UInt8(ascii: "@"): UInt8(ascii: "a")
-        case UInt8(ascii: "5"), UInt8(ascii: "$"): UInt8(ascii: "s")
-        case UInt8(ascii: "7"): UInt8(ascii: "t")
-        case UInt8(ascii: "8"): UInt8(ascii: "b")
-        default: nil
+    /// The scalars in the other order.
+    static func backwards(_ text: Span<UInt8>) -> [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(text.count)
+        var end = text.count
+        while end > 0 {
+            var start = end - 1
+            while start > 0, text[start] & 0xC0 == 0x80 { start -= 1 }
+            for index in start..<end { out.append(text[index]) }
+            end = start
         }
+        return out
+    }
+
+    /// The letters of each word in the other order; a word of which a part is meant is edited whole.
+    static func wordsBackwards(_ text: Span<UInt8>) -> DerivedText {
+        var out = DerivedText()
+        var index = 0
+        var kept = 0
+        while index < text.count {
+            var end = index
+            while end < text.count, !isSpace(text[end]), text[end] < 0x80 { end += 1 }
+            if end - index > 1 {
+                out.keep(text, kept..<index)
+                out.replace(end - index, by: (index..<end).reversed().map { text[$0] })
+                kept = end
+            }
+            index = max(end, index + 1)
+        }
+        out.keep(text, kept..<text.count)
+        return out
     }
 }

@@ -49,7 +49,7 @@ struct ChannelText {
         var folder = FoldedView()
         swap(&folder, &self.folder)
         defer { swap(&folder, &self.folder) }
-        folder.removeAll()
+        folder.removeAll(keepingPlace: true)
         folder.append(raw.span.extracting((range.lowerBound - rawBase)..<(range.upperBound - rawBase)))
         let text = folder.text
         folded.append(contentsOf: text)

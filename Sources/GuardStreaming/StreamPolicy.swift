@@ -35,7 +35,7 @@ extension StreamPlan {
             var streamRule =
                 StreamRule(
                     rule: rule.index, effect: effect, onHoldOverflow: rule.onHoldOverflow == .block ? .block : .release,
-                    isFolded: rule.view == .folded,
+                    isFolded: rule.view != .raw,
                     detectors: rule.detectors.map { detector in
                         var validate: StreamRule.Detector.Validate?
                         if let validator = detector.validator {

@@ -115,9 +115,8 @@ import Testing
         #expect(
             first("on: output, action: mask, match: {all: [{pcre: a}]}").hasPrefix(
                 "'all' and 'not' on output needs the whole answer"))
-        #expect(
-            first("on: output, action: block, view: decoded, match: {pcre: a}").hasPrefix(
-                "the decoded view on output needs"))
+        // Without `stream` it reads the folded text of answers.
+        #expect(first("on: output, action: block, view: decoded, match: {pcre: a}") == "")
         #expect(first("on: output, action: flag, match: {not: {pcre: a}}") == "")
         #expect(first("on: output, action: block, stream: cut, match: {not: {pcre: a}}") == "")
         #expect(first("on: input, action: allow, match: {pcre: a}").hasPrefix("missing key 'suppresses'"))

@@ -71,7 +71,7 @@ import Testing
             guard let scalar = Unicode.Scalar(value) else { continue }
             out.removeAll(keepingCapacity: true)
             let entry = table.entry(value)
-            if entry == FoldTable.keep {
+            if entry >= FoldTable.mark {
                 out.append(contentsOf: UTF8.encode(scalar) ?? .init())
             } else {
                 table.append(entry, to: &out)

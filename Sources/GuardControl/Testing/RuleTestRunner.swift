@@ -85,9 +85,9 @@ struct RuleTestRunner {
 
     /// A rule that is off or in monitor mode is tested all the same.
     private func failure(of rule: CompiledRule, on text: [UInt8], wanted: Bool) -> String? {
+        let phase: Phase = rule.phases.contains(.input) ? .input : .output
         let evaluation = pool.with {
-            bundle.evaluate(
-                text.span, rules: [rule.index], tokens: tokens, scratch: &$0)
+            bundle.evaluate(text.span, rules: [rule.index], phase: phase, tokens: tokens, scratch: &$0)
         }
         if let failure = evaluation.failures.first { return Self.problem(failure.reason) }
         if wanted, evaluation.matches.isEmpty { return "no match" }

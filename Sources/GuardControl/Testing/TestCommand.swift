@@ -27,6 +27,24 @@ package struct TestCommand: AsyncParsableCommand {
     )
     package var chunkings = 0
 
+    @Flag(
+        help:
+            "Instead: every text that a rule must find, in every transformation; recall by transformation and pack. --format text or json."
+    )
+    package var evasions = false
+
+    @Option(help: "With --evasions: a file of further transformations, of the form of evasions.yaml; repeatable.")
+    package var evasionFile: [String] = []
+
+    @Option(help: "With --evasions: below this recall over all transformations the exit code is 1.")
+    package var minRecall: Double = 0
+
+    @Option(help: "With --evasions: JSON lines with benign {\"text\"}; no transformation may make more of them flagged.")
+    package var benign: String?
+
+    @Flag(help: "With --evasions: every miss with its place.")
+    package var verbose = false
+
     @Flag(help: "Also leave out, loosen and widen each rule in every way known: a test must notice.")
     package var mutate = false
 
@@ -80,6 +98,7 @@ package struct TestCommand: AsyncParsableCommand {
         let bundle = try RuleBundle.load(directory: directory)
         let cases = try RuleCase.load(directory: directory)
         for warning in bundle.warnings { Console.error("\(warning)") }
+        if evasions { return try runEvasions(bundle, cases) }
         let runner = RuleTestRunner(
             bundle: bundle, cases: cases, filter: filter, chunkings: chunkings,
             tokenizers: try RuleTokenizers.load(bundle, directory: directory))
@@ -106,5 +125,29 @@ package struct TestCommand: AsyncParsableCommand {
             throw ExitStatus.findings
         }
         if report.failed > 0 { throw ExitStatus.findings }
+    }
+
+    private func runEvasions(_ bundle: RuleBundle, _ cases: [RuleCase]) throws {
+        guard (0...1).contains(minRecall) else { throw ValidationError("--min-recall: 0 to 1") }
+        guard format == .text || format == .json else { throw ValidationError("--evasions: --format text or json") }
+        var list = try Evasion.builtIn()
+        for path in evasionFile { list += try Evasion.parse(try Files.read(path), file: path) }
+        var texts: [String] = []
+        if let benign {
+            try JSONLines(path: benign).forEach { json in
+                guard let text = json["text"]?.string else { return }
+                // Labelled data: only its benign rows.
+                if let label = json["label"]?.string, label != "benign" { return }
+                texts.append(text)
+            }
+        }
+        let report = EvasionRunner(bundle: bundle, cases: cases, evasions: list, filter: filter).run(benign: texts)
+        if format == .json {
+            Console.line(report.json)
+        } else {
+            for line in report.lines(showsMisses: verbose) { Console.line(line) }
+        }
+        if report.total.all == 0 { Console.error("\(directory): error: no rule has a text that it must find") }
+        if report.total.all == 0 || report.total.recall < minRecall || !report.noisy.isEmpty { throw ExitStatus.findings }
     }
 }

@@ -1,0 +1,170 @@
+internal import GuardCore
+
+/// Digits and signs that stand for the letters they look like.
+extension TextDecoder {
+    private struct Sign {
+        var at: Int
+        var length: Int
+    }
+
+    /// Upright strokes (`1`, `!`, `|`) read as an i, an l, or what English words have there.
+    private enum Strokes: CaseIterable { case i, guess, l }
+
+    /// Digits and signs inside words read as letters (`1gn0r3`, `p4$$word`), once for each way to read strokes; where words
+    /// are written so, then also with those that are nearly or all digits (`4`, `70`, `4551574n7`). Empty: there are none.
+    static func leet(_ text: Span<UInt8>) -> [DerivedText] {
+        let (inWords, bare) = signs(in: text)
+        if inWords.isEmpty { return [] }
+        var readings: [DerivedText] = []
+        for strokes in Strokes.allCases { readings.append(leet(text, inWords, strokes)) }
+        if !bare.isEmpty {
+            let all = (inWords + bare).sorted { $0.at < $1.at }
+            for strokes in Strokes.allCases { readings.append(leet(text, all, strokes)) }
+        }
+        return readings
+    }
+
+    private static func signs(in text: Span<UInt8>) -> (ofWords: [Sign], bare: [Sign]) {
+        var signs: [Sign] = []
+        var bare: [Sign] = []
+        var index = 0
+        while index < text.count {
+            let start = index
+            var letters = 0
+            let first = signs.count
+            while index < text.count {
+                if isLetter(text[index]) {
+                    letters += 1
+                    index += 1
+                } else if case let length = signLength(text, index), length > 0, index > start || !isMark(text[index]) {
+                    signs.append(Sign(at: index, length: length))
+                    index += length
+                } else {
+                    break
+                }
+            }
+            if index == start {
+                index += 1
+                continue
+            }
+            // A mark at the end is punctuation.
+            var end = index
+            while signs.count > first, let last = signs.last, last.at + last.length == end, isMark(text[last.at]) {
+                signs.removeLast()
+                end = last.at
+            }
+            let count = signs.count - first
+            if count == 0 || letters > 0 && count <= letters * 2 { continue }
+            if end - start <= 16 { bare += signs[first...] }
+            signs.removeLast(count)
+        }
+        return (signs, bare)
+    }
+
+    private static func leet(_ text: Span<UInt8>, _ signs: [Sign], _ strokes: Strokes) -> DerivedText {
+        var out = DerivedText()
+        var kept = 0
+        var last: UInt8 = 0
+        for sign in signs {
+            out.keep(text, kept..<sign.at)
+            let before = sign.at == kept && kept > 0 ? last : sign.at > 0 ? text[sign.at - 1] | 0x20 : 0
+            last = letter(text, sign, before, strokes)
+            if sign.length == 1 { out.change(to: last) } else { out.replace(sign.length, by: [last]) }
+            kept = sign.at + sign.length
+        }
+        out.keep(text, kept..<text.count)
+        return out
+    }
+
+    private static func isMark(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "!") || byte == UInt8(ascii: "|") || byte == UInt8(ascii: "+")
+    }
+
+    /// Bytes of the sign at `at`: ASCII, or a currency's.
+    private static func signLength(_ text: Span<UInt8>, _ at: Int) -> Int {
+        switch text[at] {
+        case 0x30...0x39, UInt8(ascii: "@"), UInt8(ascii: "$"), UInt8(ascii: "!"), UInt8(ascii: "|"), UInt8(ascii: "+"): 1
+        case 0xC2 where at + 1 < text.count && currencies[text[at + 1]] != nil: 2
+        case 0xE2 where at + 2 < text.count && text[at + 1] == 0x82 && currencySigns[text[at + 2]] != nil: 3
+        default: 0
+        }
+    }
+
+    /// ¡ ¢ £ ¥ by their second byte.
+    private static let currencies: [UInt8: UInt8] = [
+        0xA1: UInt8(ascii: "i"), 0xA2: UInt8(ascii: "c"), 0xA3: UInt8(ascii: "l"), 0xA5: UInt8(ascii: "y"),
+    ]
+    /// ₡ ₣ ₤ ₥ ₦ ₩ ₭ € ₮ ₱ ₲ ₳ ₴ ₵ by their third byte.
+    private static let currencySigns: [UInt8: UInt8] = [
+        0xA1: UInt8(ascii: "c"), 0xA3: UInt8(ascii: "f"), 0xA4: UInt8(ascii: "l"), 0xA5: UInt8(ascii: "m"),
+        0xA6: UInt8(ascii: "n"), 0xA9: UInt8(ascii: "w"), 0xAD: UInt8(ascii: "k"), 0xAC: UInt8(ascii: "e"),
+        0xAE: UInt8(ascii: "t"), 0xB1: UInt8(ascii: "p"), 0xB2: UInt8(ascii: "g"), 0xB3: UInt8(ascii: "a"),
+        0xB4: UInt8(ascii: "s"), 0xB5: UInt8(ascii: "c"),
+    ]
+
+    private static func letter(_ text: Span<UInt8>, _ sign: Sign, _ before: UInt8, _ strokes: Strokes) -> UInt8 {
+        let end = sign.at + sign.length
+        let after = end < text.count ? text[end] : 0
+        let byte = text[sign.at]
+        switch byte {
+        case UInt8(ascii: "0"): return UInt8(ascii: "o")
+        case UInt8(ascii: "1"), UInt8(ascii: "!"), UInt8(ascii: "|"):
+            switch strokes {
+            case .i: return UInt8(ascii: "i")
+            case .l: return byte == UInt8(ascii: "!") ? UInt8(ascii: "i") : UInt8(ascii: "l")
+            case .guess:
+                // -ion
+                let isO = after | 0x20 == UInt8(ascii: "o") || after == UInt8(ascii: "0")
+                if isO, end + 1 < text.count, text[end + 1] | 0x20 == UInt8(ascii: "n") { return UInt8(ascii: "i") }
+                return upright(before, after)
+            }
+        case UInt8(ascii: "2"): return UInt8(ascii: "z")
+        case UInt8(ascii: "3"): return UInt8(ascii: "e")
+        case UInt8(ascii: "4"), UInt8(ascii: "@"): return UInt8(ascii: "a")
+        case UInt8(ascii: "5"), UInt8(ascii: "$"): return UInt8(ascii: "s")
+        case UInt8(ascii: "6"), UInt8(ascii: "9"): return UInt8(ascii: "g")
+        case UInt8(ascii: "7"), UInt8(ascii: "+"): return UInt8(ascii: "t")
+        case UInt8(ascii: "8"): return UInt8(ascii: "b")
+        default:
+            let last = text[sign.at + sign.length - 1]
+            return (sign.length == 2 ? currencies : currencySigns)[last] ?? byte
+        }
+    }
+
+    private static func isVowel(_ byte: UInt8) -> Bool {
+        switch byte | 0x20 {
+        case UInt8(ascii: "a"), UInt8(ascii: "e"), UInt8(ascii: "i"), UInt8(ascii: "o"), UInt8(ascii: "u"),
+            UInt8(ascii: "y"):
+            true
+        // 0, 3, 4 and @ stand for vowels.
+        default: byte == UInt8(ascii: "0") || byte == UInt8(ascii: "3") || byte == UInt8(ascii: "4") || byte == 0x40
+        }
+    }
+
+    /// An upright stroke is an `i` or an `l`: by its neighbours, as English words have them.
+    private static func upright(_ before: UInt8, _ after: UInt8) -> UInt8 {
+        let (i, l) = (UInt8(ascii: "i"), UInt8(ascii: "l"))
+        let hasBefore = isLetter(before)
+        let isStroke = after == UInt8(ascii: "1") || after == UInt8(ascii: "!") || after == UInt8(ascii: "|")
+        let hasAfter = isLetter(after) || isDigit(after) || after == UInt8(ascii: "@") || after == UInt8(ascii: "$")
+        if hasBefore, isStroke || before == l { return l }
+        if !hasBefore { return isVowel(after) ? l : i }
+        if !hasAfter { return isVowel(before) ? l : i }
+        switch (isVowel(before), isVowel(after)) {
+        case (true, true): return l
+        case (true, false):
+            switch after | 0x20 {
+            case UInt8(ascii: "n"), UInt8(ascii: "c"), UInt8(ascii: "r"), UInt8(ascii: "s"), UInt8(ascii: "z"): return i
+            default: return l
+            }
+        case (false, true):
+            switch before | 0x20 {
+            case UInt8(ascii: "p"), UInt8(ascii: "b"), UInt8(ascii: "c"), UInt8(ascii: "f"), UInt8(ascii: "g"),
+                UInt8(ascii: "s"), UInt8(ascii: "k"):
+                return l
+            default: return i
+            }
+        case (false, false): return i
+        }
+    }
+}
