@@ -7,6 +7,8 @@ struct Module {
     enum Kind {
         case library, executable
         case system(pkgConfig: String, apt: String)
+        /// C headers of our own: inline functions, nothing to link.
+        case headers
     }
     var name: String
     var kind: Kind = .library
@@ -41,6 +43,7 @@ let modules: [Module] = [
     Module(name: "CPCRE2", kind: .system(pkgConfig: "libpcre2-8", apt: "libpcre2-dev"), tested: false),
     Module(name: "CYAML", kind: .system(pkgConfig: "yaml-0.1", apt: "libyaml-dev"), tested: false),
     Module(name: "CZLIB", kind: .system(pkgConfig: "zlib", apt: "zlib1g-dev"), tested: false),
+    Module(name: "CByteClasses", kind: .headers, tested: false),
     Module(name: "GuardCore"),
     Module(name: "GuardJSON", uses: ["GuardCore"]),
     Module(name: "GuardYAML", uses: ["GuardCore", "CYAML"]),
@@ -48,7 +51,7 @@ let modules: [Module] = [
     // engines
     Module(name: "GuardMatching", uses: ["GuardCore", "CPCRE2"]),
     Module(
-        name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching"], external: [crypto],
+        name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching", "CByteClasses"], external: [crypto],
         testUses: ["CZLIB"]),
     Module(name: "GuardChatTemplates", uses: ["GuardCore", "GuardJSON"]),
     Module(
@@ -162,6 +165,7 @@ for module in modules where wanted.contains(module.name) {
     switch module.kind {
     case .system(let pkgConfig, let apt):
         targets.append(.systemLibrary(name: module.name, pkgConfig: pkgConfig, providers: [.apt([apt])]))
+    case .headers: targets.append(.systemLibrary(name: module.name))
     case .library:
         targets.append(.target(name: module.name, dependencies: dependencies, swiftSettings: settings))
     case .executable:

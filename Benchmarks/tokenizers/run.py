@@ -1,6 +1,11 @@
 """Our tokenizer against those of PyPI, in one run: rounds in turn, medians, ratios, equal totals.
 
-    Benchmarks/tokenizers/run [--shared DIR] [--models llama-3.1,gemma-2,phi-3-mini] [--rounds 5] [--markdown FILE]
+    Benchmarks/tokenizers/run [--shared DIR] [--models llama-3.1,mistral-nemo] [--peers gigatoken,fastokens]
+                              [--rounds 5] [--results FILE.json] [--markdown FILE]
+
+With `--results`, what is measured is added to what the file has, model by model and system by system, and the tables are
+of all of it: so a run can be made in slices (`--models` one at a time). Ratios are taken within one slice's rounds as long
+as a model's systems were measured together. `--rounds 0` only prints.
 
 8 MB of corpus.txt in pieces of 100 KB and in prompts of 1 KB, one thread. "First" is the first pass of a fresh
 tokenizer, "same" a pass on text that it has seen, "other" a pass on the half that it has not seen after the one that
@@ -161,7 +166,8 @@ def load_average():
     return " ".join(f"{x:.1f}" for x in os.getloadavg())
 
 
-def run_model(model, arguments, scratch, lines):
+def run_model(model, arguments, scratch, found):
+    """Adds this model's figures to `found`: name of the system -> figures."""
     corpus = str(pathlib.Path(arguments.shared, "tokenizers", "corpus.txt"))
     data = open(corpus, "rb").read()
     megabytes = len(data) / 1e6
@@ -180,27 +186,33 @@ def run_model(model, arguments, scratch, lines):
             if peer.encode:
                 systems[name] = peer
         except Exception as error:
-            lines.append(f"- {name} on {model}: {type(error).__name__}: {str(error)[:120]}")
-    results = {name: {"first": [], "same": [], "other": [], "prompt": []} for name in systems}
-    totals = {name: set() for name in systems}
+            print(f"{name} on {model}: {type(error).__name__}: {str(error)[:120]}", file=sys.stderr)
+            found.setdefault(name, {})["failed"] = f"{type(error).__name__}: {str(error)[:120]}"
     slow = ("tokenizers", "sentencepiece", "kitoken")
 
     def command(name, what):
         return what.replace("encode", "count") if name == "guardd count" else what
 
+    for name, system in systems.items():
+        result = found.setdefault(name, {})
+        result.pop("failed", None)
+        result.setdefault("start", []).append(system.start * 1e3)
+        if isinstance(system, Ours):
+            result.setdefault("resident", []).append(system.resident)
+        for key in ("first", "same", "other", "prompt", "totals"):
+            result.setdefault(key, [])
     for round in range(arguments.rounds):
         for name, system in systems.items():
             # The slow ones take minutes; one round does for them.
             if name in slow and round >= 1:
                 continue
-            result = results[name]
+            result = found[name]
             system.fresh()
-            seconds, total = system.measure(command(name, "encode"))
+            seconds, first_total = system.measure(command(name, "encode"))
             result["first"].append(megabytes / seconds)
-            totals[name].add(total)
             seconds, total = system.measure(command(name, "encode"))
             result["same"].append(megabytes / seconds)
-            totals[name].add(total)
+            result["totals"] = sorted(set(result["totals"]) | {first_total, total})
             result["prompt"].append(system.measure("prompts")[0] * 1e6)
             system.fresh()
             system.measure(command(name, "encode-half-0"))
@@ -210,46 +222,68 @@ def run_model(model, arguments, scratch, lines):
             print(f"{model} round {round} {name}: first {result['first'][-1]:.1f} same {result['same'][-1]:.1f} "
                   f"other {result['other'][-1]:.1f} MB/s, prompt {result['prompt'][-1]:.1f} us, load {load_average()}",
                   file=sys.stderr)
-    want = totals["guardd encode"]
-    lines += ["", f"## {model}", "",
-              "| | first MB/s | same text | other half | 1 KB prompt p50, us | start, ms | tokens |",
-              "|---|---|---|---|---|---|---|"]
-    for name, system in systems.items():
-        middle = {key: statistics.median(values) for key, values in results[name].items()}
-        tokens = ",".join(str(t) for t in sorted(totals[name]))
-        same = "" if totals[name] == want else " (differs)"
-        lines.append(f"| {name} | {middle['first']:.1f} | {middle['same']:.1f} | {middle['other']:.1f} "
-                     f"| {middle['prompt']:.1f} | {system.start * 1e3:.1f} | {tokens}{same} |")
-    ours = {key: statistics.median(values) for key, values in results["guardd encode"].items()}
-    for name in systems:
-        if name.startswith("guardd"):
-            continue
-        theirs = {key: statistics.median(values) for key, values in results[name].items()}
-        lines.append(f"{chr(10) if name == next(n for n in systems if not n.startswith('guardd')) else ''}"
-                     f"- encode against {name}: {ours['first'] / theirs['first']:.2f} x first, "
-                     f"{ours['same'] / theirs['same']:.2f} x same text, {ours['other'] / theirs['other']:.2f} x other half")
-    image = systems["guardd encode"]
-    lines.append(f"- from a compiled image: {image.start * 1e3:.1f} ms to load, {image.resident:.1f} MiB resident after it")
     for system in systems.values():
         if isinstance(system, Ours):
             system.close()
 
 
+def table(model, found):
+    """Markdown of one model: medians, and ours against each peer's."""
+    lines = ["", f"### {model}", "",
+             "| | first MB/s | same text | other half | 1 KB prompt p50, us | start, ms | rounds | tokens |",
+             "|---|---|---|---|---|---|---|---|"]
+    ours = found["guardd encode"]
+    measured = {name: result for name, result in found.items() if result.get("first")}
+
+    def middle(name, key):
+        return statistics.median(measured[name][key])
+
+    for name, result in measured.items():
+        totals = ",".join(str(total) for total in result["totals"])
+        same = "" if result["totals"] == ours["totals"] else " (differs)"
+        lines.append(f"| {name} | {middle(name, 'first'):.1f} | {middle(name, 'same'):.1f} | {middle(name, 'other'):.1f} "
+                     f"| {middle(name, 'prompt'):.1f} | {middle(name, 'start'):.1f} | {len(result['first'])} "
+                     f"| {totals}{same} |")
+    lines.append("")
+    for name in measured:
+        if not name.startswith("guardd"):
+            ratio = {key: middle("guardd encode", key) / middle(name, key) for key in ("first", "same", "other")}
+            prompt = middle(name, "prompt") / middle("guardd count", "prompt")
+            lines.append(f"- against {name}: {ratio['first']:.2f} x first, {ratio['same']:.2f} x same text, "
+                         f"{ratio['other']:.2f} x other half; counting a prompt {prompt:.2f} x as fast")
+    for name, result in found.items():
+        if result.get("failed"):
+            lines.append(f"- {name} did not load: {result['failed']}")
+    lines.append(f"- from a compiled image: {statistics.median(ours['start']):.1f} ms to load, "
+                 f"{statistics.median(ours['resident']):.1f} MiB resident after it")
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--shared", default=os.environ.get("GUARD_SHARED", str(ROOT.parent / "shared")))
-    parser.add_argument("--models", default="llama-3.1,gemma-2,phi-3-mini")
+    parser.add_argument("--models", default="llama-3.1,mistral-nemo,gemma-2,phi-3-mini")
     parser.add_argument("--peers", default="")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--binary", default=str(ROOT / ".build/release/tokenizer-benchmark"))
+    parser.add_argument("--results", help="JSON to add to")
     parser.add_argument("--markdown")
     arguments = parser.parse_args()
-    lines = [f"Run of {datetime.date.today()}, {os.cpu_count()} cores, load average at start {load_average()}; "
-             f"{arguments.rounds} rounds, medians."]
-    with tempfile.TemporaryDirectory() as scratch:
-        for model in arguments.models.split(","):
-            run_model(model, arguments, scratch, lines)
-    lines += ["", f"Load average at the end: {load_average()}."]
+    results = {"slices": [], "models": {}}
+    if arguments.results and os.path.exists(arguments.results):
+        results = json.loads(pathlib.Path(arguments.results).read_text())
+    if arguments.rounds > 0:
+        with tempfile.TemporaryDirectory() as scratch:
+            for model in arguments.models.split(","):
+                before = load_average()
+                run_model(model, arguments, scratch, results["models"].setdefault(model, {}))
+                results["slices"].append(f"{model}: {datetime.date.today()}, {os.cpu_count()} cores, {arguments.rounds} "
+                                         f"rounds, load average {before} before, {load_average()} after")
+                if arguments.results:
+                    pathlib.Path(arguments.results).write_text(json.dumps(results, indent=1))
+    lines = [f"- {slice}" for slice in results["slices"]]
+    for model, found in results["models"].items():
+        lines += table(model, found)
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.markdown:

@@ -80,7 +80,7 @@ package final class SnapshotBuilder: Sendable {
         let identity = Self.identity(of: path)
         if let known = kept[identity] ?? loaded.withLock({ $0[identity] }) {
             kept[identity] = known
-            entry.use(known.tokenizer, known.templates)
+            entry.serve(known.tokenizer, known.templates, .read(beside: path))
             return entry
         }
         do {
@@ -89,7 +89,7 @@ package final class SnapshotBuilder: Sendable {
             // Tables that are made at first use are made now, not in the first request.
             _ = tokenizer.count(Array("Hello, world".utf8), specials: .parse, addSpecialTokens: true)
             kept[identity] = model
-            entry.use(model.tokenizer, model.templates)
+            entry.serve(model.tokenizer, model.templates, .read(beside: path))
         } catch let error as Diagnostic {
             problems.append(error)
         } catch {
@@ -118,7 +118,7 @@ package final class SnapshotBuilder: Sendable {
 
     private static func identity(of path: String) -> FileIdentity {
         var stamps: [Int64] = []
-        for name in ["", "/tokenizer.json", "/tokenizer.model", "/tekken.json", "/tokenizer_config.json", "/chat_template.jinja"] {
+        for name in ["", "/tokenizer.json", "/tokenizer.model", "/tekken.json", "/tokenizer_config.json", "/config.json", "/chat_template.jinja"] {
             var status = stat()
             guard stat(path + name, &status) == 0 else { continue }
             stamps += [
@@ -144,12 +144,5 @@ package final class SnapshotBuilder: Sendable {
         options.request.json.depthMax = configuration.limits.jsonDepth
         options.passThroughRoutes = configuration.routes.map { ($0.path, Set($0.methods)) }
         return options
-    }
-}
-
-extension ModelEntry {
-    fileprivate mutating func use(_ tokenizer: Tokenizer, _ templates: ModelTemplates) {
-        self.tokenizer = counting == .transformers5 ? tokenizer.asTransformers5() : tokenizer
-        self.templates = templates
     }
 }

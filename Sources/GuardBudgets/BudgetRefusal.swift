@@ -23,6 +23,8 @@ package struct BudgetRefusal: Sendable, Hashable {
     package var limit: Int64
     /// What was asked for: tokens, or 1 request.
     package var requested: Int64
+    /// At least `requested`: counting stopped once it was certain.
+    package var isLeast = false
     /// What is left; negative where there is debt.
     package var remaining: Int64
     /// The window, for `neverFits`, `tokenWindow` and `requestWindow`.
@@ -72,7 +74,7 @@ package struct BudgetRefusal: Sendable, Hashable {
         let name = budget.map { "budget '\($0)'" } ?? "the budget store"
         switch kind {
         case .contextLength:
-            return "The prompt has \(requested) tokens, the limit is \(limit)."
+            return "The prompt has \(isLeast ? "at least " : "")\(requested) tokens, the limit is \(limit)."
         case .requestPromptTokens:
             return "The prompt has \(requested) tokens, \(name) allows \(limit) in one request."
         case .requestCompletionTokens:

@@ -37,6 +37,12 @@ package struct ModelLimits: Sendable, Hashable {
         self.maxInputTokens = maxInputTokens
         self.defaultCompletionTokens = defaultCompletionTokens
     }
+
+    /// Tokens over which no prompt is served; nil where nothing limits it.
+    package var longestPrompt: Int? {
+        guard let contextWindow else { return maxInputTokens }
+        return min(contextWindow, maxInputTokens ?? contextWindow)
+    }
 }
 
 /// The arithmetic of DESIGN section 1, step 5: what is reserved and which output limit is forwarded.

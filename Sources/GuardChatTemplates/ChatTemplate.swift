@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A chat template, read once and rendered for every request, as transformers renders it
 /// (`ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)`, loop controls, tag `generation`).
 ///
@@ -19,10 +21,30 @@ package final class ChatTemplate: Sendable {
         }
     }
 
+    /// Whose Jinja runs the template.
+    package enum Dialect: Sendable {
+        case python
+        /// llama.cpp's own: `trim` and `strip` take away ASCII white space only, `tojson` prints numbers with six digits.
+        /// Source: `common/jinja/string.cpp`, `value.cpp`.
+        case llama
+
+        /// What `trim` takes away where it is not told; `nil`: Unicode white space, as `str.strip`.
+        var space: PythonString? { self == .python ? nil : PythonString(" \t\n\u{0B}\u{0C}\r") }
+    }
+
     let program: Program
     package let limits: Limits
     /// How the template wants content, as vLLM decides it.
     package let contentFormat: ContentFormat
+    private let lazyTraits = Mutex<TemplateTraits?>(nil)
+
+    /// Found at first use, by some renders.
+    package var traits: TemplateTraits {
+        if let known = lazyTraits.withLock({ $0 }) { return known }
+        let found = TemplateTraits(self)
+        lazyTraits.withLock { $0 = found }
+        return found
+    }
 
     /// - Throws: `syntax` with the line, where Jinja would not compile it.
     package init(source: String, limits: Limits = Limits()) throws(TemplateError) {
@@ -52,9 +74,9 @@ package final class ChatTemplate: Sendable {
 
     /// Renders with exactly these variables.
     package func render(
-        _ variables: [(String, Value)], now: TemplateTime = .now()
+        _ variables: [(String, Value)], now: TemplateTime = .now(), dialect: Dialect = .python
     ) throws(TemplateError) -> [UInt8] {
-        let render = Render(program: program, limits: limits, now: now, variables: variables)
+        let render = Render(program: program, limits: limits, now: now, dialect: dialect, variables: variables)
         return try render.run()
     }
 }

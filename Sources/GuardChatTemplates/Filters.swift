@@ -19,7 +19,7 @@ enum Filters {
             try render.charge(bytes: text.utf8.count)
             switch arguments.get(0, "chars") {
             case .string(let characters)?: return .string(text.stripped(characters))
-            case nil, .some(.none): return .string(text.stripped(nil))
+            case nil, .some(.none): return .string(text.stripped(render.dialect.space))
             case let other?: throw TemplateError(.type, "strip arg must be None or str, not \(other.typeName)")
             }
         },
@@ -143,6 +143,7 @@ enum Filters {
 
     private static func json(_ render: Render, _ value: Value, _ arguments: CallArguments) throws(TemplateError) -> Value {
         var dumper = PythonJSON()
+        dumper.shortensNumbers = render.dialect == .llama
         if let flag = arguments.get(0, "ensure_ascii") { dumper.ensureASCII = try render.truth(flag) }
         switch arguments.get(1, "indent") {
         case nil, .some(.none): break

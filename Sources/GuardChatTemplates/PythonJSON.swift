@@ -1,3 +1,10 @@
+private import Glibc
+
+extension Value {
+    /// `json.dumps(value, ensure_ascii=False)`, UTF-8.
+    package func pythonJSON() throws(TemplateError) -> [UInt8] { try PythonJSON().dump(self) }
+}
+
 /// `json.dumps` as the filter `tojson` of transformers calls it.
 struct PythonJSON {
     var ensureASCII = false
@@ -5,6 +12,8 @@ struct PythonJSON {
     var itemSeparator: [UInt8] = Array(", ".utf8)
     var keySeparator: [UInt8] = Array(": ".utf8)
     var sortKeys = false
+    /// Six digits, as C++ streams and so llama.cpp print numbers: `1.0` is `1`.
+    var shortensNumbers = false
 
     func dump(_ value: Value) throws(TemplateError) -> [UInt8] {
         var output: [UInt8] = []
@@ -18,7 +27,7 @@ struct PythonJSON {
         case .bool(let value): output += (value ? "true" : "false").utf8
         case .int(let value): output += String(value).utf8
         case .bigInteger(let digits): output += digits.utf8
-        case .double(let value): output += Self.number(value).utf8
+        case .double(let value): output += (shortensNumbers ? Self.shortNumber(value) : Self.number(value)).utf8
         case .string(let text): appendString(text, to: &output)
         case .list(let list), .tuple(let list):
             guard !list.items.isEmpty else {
@@ -82,6 +91,15 @@ struct PythonJSON {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Infinity" : "Infinity" }
         return PythonPrinter.float(value)
+    }
+
+    private static func shortNumber(_ value: Double) -> String {
+        // The longest is `-1.23457e-308`.
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 32) { buffer in
+            guard let base = buffer.baseAddress else { return "" }
+            let length = withVaList([value]) { vsnprintf(base, 32, "%g", $0) }
+            return String(decoding: buffer[..<min(max(0, Int(length)), 31)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
     }
 
     private func appendString(_ text: PythonString, to output: inout [UInt8]) {

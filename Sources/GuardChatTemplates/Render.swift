@@ -64,6 +64,7 @@ final class Render {
     let program: Program
     let limits: ChatTemplate.Limits
     let now: TemplateTime
+    let dialect: ChatTemplate.Dialect
     private let context: [Value?]
     var output: [UInt8] = []
     private var steps: Int
@@ -72,10 +73,14 @@ final class Render {
     private var capturedFrames: [Frame] = []
     var registered: [TemplateObject] = []
 
-    init(program: Program, limits: ChatTemplate.Limits, now: TemplateTime, variables: [(String, Value)]) {
+    init(
+        program: Program, limits: ChatTemplate.Limits, now: TemplateTime, dialect: ChatTemplate.Dialect,
+        variables: [(String, Value)]
+    ) {
         self.program = program
         self.limits = limits
         self.now = now
+        self.dialect = dialect
         steps = limits.stepsMax
         var context = [Value?](repeating: nil, count: program.contextNames.count)
         for (index, name) in program.contextNames.enumerated() {

@@ -5,7 +5,7 @@ enum StringMethods {
         switch method {
         case .strip, .lstrip, .rstrip:
             let characters = try optionalString(arguments, 0, "chars", method.rawValue)
-            return .string(text.stripped(characters, left: method != .rstrip, right: method != .lstrip))
+            return .string(text.stripped(characters ?? render.dialect.space, left: method != .rstrip, right: method != .lstrip))
         case .split, .rsplit: return try split(text, arguments, fromRight: method == .rsplit, render)
         case .startswith, .endswith: return try affix(text, arguments, isPrefix: method == .startswith)
         case .replace: return try replace(text, arguments, render)

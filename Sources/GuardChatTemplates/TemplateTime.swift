@@ -24,7 +24,7 @@ package struct TemplateTime: Sendable, Hashable {
     }
 
     /// `datetime.strftime`: the C library's, in the C locale.
-    func formatted(_ format: String) -> String {
+    package func formatted(_ format: String) -> String {
         guard !format.isEmpty else { return "" }
         var parts = tm()
         parts.tm_year = Int32(clamping: year - 1900)

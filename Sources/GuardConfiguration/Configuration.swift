@@ -85,7 +85,7 @@ package struct Configuration: Sendable, Hashable {
 
     /// Which server renders the prompt (DESIGN decision 7).
     package enum Counting: String, Sendable, Hashable, CaseIterable {
-        case hf, transformers5
+        case hf, hf5, transformers5
         case mistralCommon = "mistral-common"
         case tgi, llamacpp, ollama
     }

@@ -10,6 +10,12 @@ package enum API: String, Sendable, Hashable, CaseIterable {
 /// In whose words errors, streams and ends are written.
 package enum APIShape: String, Sendable, Hashable, CaseIterable {
     case openAI, tgi
+
+    /// For a request that no endpoint reads: what the client of that path understands. Those of Triton and Ollama want
+    /// the text of an error where OpenAI has an object.
+    package init(unguarded target: String, api: API) {
+        self = api == .tgi || target.hasPrefix("/v2/") || target.hasPrefix("/api/") ? .tgi : .openAI
+    }
 }
 
 /// An endpoint whose requests and answers are read. To add one: a case here, a row in `EndpointTable`, a type that

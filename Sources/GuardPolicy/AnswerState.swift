@@ -1,6 +1,7 @@
 import GuardCore
 import GuardLLMSchema
 import GuardStreaming
+import GuardTokenizers
 
 /// What is known of the answer while it comes.
 struct AnswerState {
@@ -21,8 +22,9 @@ struct AnswerState {
     var inputRulesMicroseconds = 0
     /// The guard ended the stream at the output limit that the server ignored.
     var isCutAtLimit = false
-    /// Bytes of text at which the stream's tokens are counted again.
-    var nextLimitCheckBytes = 0
+    /// Our own count of the text, by channel in the order of the evidence: made when the answer is first counted,
+    /// which is only where nothing the server sent proves how many tokens it has.
+    var counts: [GrowingCount] = []
 }
 
 extension ChannelID {

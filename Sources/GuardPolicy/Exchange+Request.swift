@@ -138,7 +138,8 @@ extension Exchange {
         var count: PromptCount
         do {
             if let model {
-                count = try model.count(view)
+                // Monitor mode forwards what is over the limit, so it wants the whole count.
+                count = try model.count(view, limit: isMonitoring ? nil : limits.longestPrompt)
             } else {
                 count = PromptCount(perPrompt: ModelEntry.estimate(view), why: view.estimatedWhy + ["unknown_model"])
             }
@@ -160,7 +161,10 @@ extension Exchange {
     private func checkLimits(_ count: PromptCount) throws(Refused) {
         let plan = ReservationPlan(
             Generation(promptTokens: count.perPrompt, generates: false), model: limits, budgets: [])
-        if let refusal = plan.refusal, refusal.kind == .contextLength { try refuse(contextLengthError(refusal)) }
+        if var refusal = plan.refusal, refusal.kind == .contextLength {
+            refusal.isLeast = count.isLeast
+            try refuse(contextLengthError(refusal))
+        }
     }
 
     private func contextLengthError(_ refusal: BudgetRefusal) -> APIError {

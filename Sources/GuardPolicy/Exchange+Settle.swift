@@ -31,12 +31,19 @@ extension Exchange {
         return reencodedTokens(evidence)
     }
 
-    /// Our own count of the generated text so far, over all channels.
+    /// Our own count of the generated text so far, over all channels. Only what came since the last call, and the
+    /// little before it that it may change, is encoded.
     func reencodedTokens(_ evidence: TokenEvidence) -> Int {
-        evidence.texts.reduce(0) { sum, channel in
-            sum + (model?.tokenizer?.count(channel.text, specials: .parse, addSpecialTokens: false)
-                ?? (channel.text.count / 3 + 1))
+        guard let tokenizer = model?.tokenizer else {
+            return evidence.texts.reduce(0) { $0 + $1.text.count / 3 + 1 }
         }
+        var sum = 0
+        for (index, channel) in evidence.texts.enumerated() {
+            if index == answer.counts.count { answer.counts.append(GrowingCount(tokenizer)) }
+            answer.counts[index].extend(to: channel.text)
+            sum += answer.counts[index].count
+        }
+        return sum
     }
 
     /// What the record says of how the answer ended.

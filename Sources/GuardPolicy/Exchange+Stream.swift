@@ -96,12 +96,7 @@ extension Exchange {
         } else {
             // A token has at least one byte, so fewer bytes than the limit need no count.
             let slack = limit + limit / 50 + 8
-            guard evidence.textBytes > max(slack, answer.nextLimitCheckBytes) else { return [] }
-            let tokens = reencodedTokens(evidence)
-            if tokens <= slack {
-                answer.nextLimitCheckBytes = evidence.textBytes + (slack - tokens)
-                return []
-            }
+            guard evidence.textBytes > slack, reencodedTokens(evidence) > slack else { return [] }
         }
         answer.isCutAtLimit = true
         // Named first: the call modifies `answer`, so its arguments may not read from it.

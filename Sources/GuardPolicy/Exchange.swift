@@ -65,7 +65,9 @@ package final class Exchange: @unchecked Sendable {
 
     /// Nothing is refused, edited or held: what comes is what goes.
     package var isMonitoring: Bool { snapshot.options.mode != .enforce }
-    var shape: APIShape { endpoint?.shape ?? (snapshot.options.request.api == .tgi ? .tgi : .openAI) }
+    var shape: APIShape {
+        endpoint?.shape ?? APIShape(unguarded: arrival.target, api: snapshot.options.request.api)
+    }
 
     /// Header fields of every answer to this request.
     package var responseHeaders: [(name: String, value: String)] {

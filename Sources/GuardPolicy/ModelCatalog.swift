@@ -8,6 +8,8 @@ package struct ModelEntry: Sendable {
         /// vLLM, SGLang and what else renders with transformers.
         case hf
         /// As `hf`, with the tokenizer pipelines that transformers 5 makes of Llama-like files.
+        case hf5
+        /// `transformers serve` of transformers 5.
         case transformers5
         case mistralCommon = "mistral-common"
         case tgi
@@ -15,7 +17,7 @@ package struct ModelEntry: Sendable {
         case ollama
 
         /// The server makes new message objects of what it read, with declared fields first.
-        var rebuildsMessages: Bool { self == .hf || self == .transformers5 || self == .mistralCommon }
+        var rebuildsMessages: Bool { self == .hf || self == .hf5 || self == .mistralCommon }
         var detectsContentFormat: Bool { rebuildsMessages }
         /// Why no prompt of a conversation is exact.
         var chatWhy: [String] { self == .ollama ? ["ollama_template"] : [] }

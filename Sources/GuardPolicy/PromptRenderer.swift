@@ -1,20 +1,22 @@
 package import GuardChatTemplates
 import GuardJSON
 package import GuardLLMSchema
+import GuardTokenizers
 
 /// Builds what a model server hands to its chat template from the messages of a request (DESIGN decision 7).
 ///
 /// | counting | content parts | earlier tool calls | text is tokenized |
 /// |---|---|---|---|
 /// | `hf` (vLLM, SGLang) | `string` templates: joined with a newline; `openai` ones: a list of parts | arguments parsed | as the template wrote it |
-/// | `transformers5` | as `hf` | as `hf` | with the pipeline of transformers 5 |
-/// | `mistral-common` | see `MistralPrompt` | estimated | user text never as control tokens |
+/// | `hf5` | as `hf` | as `hf` | with the pipeline of transformers 5 |
+/// | `transformers5` | joined with a space | arguments parsed, content beside calls left out | with that pipeline |
+/// | `mistral-common` | see `MistralPrompt` | by `MistralPrompt` | user text never as control tokens |
 /// | `tgi` | joined without a separator | arguments parsed | as the template wrote it |
-/// | `llamacpp` | joined with a newline | arguments parsed, estimated | one start token from the vocabulary, never two |
+/// | `llamacpp` | see `PromptRenderer+Llama` | arguments parsed where the template takes objects | one start token |
 /// | `ollama` | joined with a newline | estimated | estimated: its own Go template |
 ///
 /// Sources: vLLM `entrypoints/chat_utils.py`, `protocol.py`; text-generation-inference `router/src/chat.rs`,
-/// `infer/chat_template.rs`; llama.cpp `common/chat.cpp`; transformers `utils/chat_template_utils.py`.
+/// `infer/chat_template.rs`; transformers `utils/chat_template_utils.py`, `cli/serving/utils.py`.
 package struct PromptRenderer: Sendable {
     package var counting: ModelEntry.Counting
     package var templates: ModelTemplates
@@ -29,12 +31,13 @@ package struct PromptRenderer: Sendable {
         guard let template = templates.template(hasTools: chat.tools != nil) else {
             throw TemplateError(.value, "the model has no chat template")
         }
+        if counting == .llamacpp { return try renderAsLlama(chat, template) }
         var messages = Array(chat.messages.elements)
         var goesOn = chat.continueFinalMessage
         var addsGenerationPrompt = chat.addGenerationPrompt
         var prefill: [UInt8]?
         switch counting {
-        case .hf, .transformers5, .mistralCommon:
+        case .hf, .hf5, .mistralCommon:
             if goesOn, addsGenerationPrompt {
                 throw TemplateError(
                     .value, "continue_final_message and add_generation_prompt are not compatible. Use"
@@ -42,10 +45,14 @@ package struct PromptRenderer: Sendable {
                         + " add_generation_prompt when you want to add a header that will prompt it to start a new"
                         + " assistant message instead.")
             }
+        case .transformers5:
+            // Requests that say otherwise are refused there.
+            addsGenerationPrompt = true
+            goesOn = false
         case .tgi:
             addsGenerationPrompt = true
             goesOn = messages.last?.isAssistant ?? false
-        case .llamacpp, .ollama:
+        case .ollama, .llamacpp:
             goesOn = false
             // The last assistant message goes behind the generation prompt as it is.
             if let last = messages.last, last.isAssistant, last["tool_calls"] == nil {
@@ -61,7 +68,8 @@ package struct PromptRenderer: Sendable {
         }
         let isList = counting.detectsContentFormat && template.contentFormat == .openai
         var prompt = try template.render(
-            messages: .list(messages.map { message($0, isList: isList) }), tools: chat.tools.map(tools),
+            messages: .list(messages.map { counting == .transformers5 ? serveMessage($0) : message($0, isList: isList) }),
+            tools: chat.tools.map(tools),
             addGenerationPrompt: addsGenerationPrompt, extra: extra)
         if goesOn, let last = messages.last { prompt = try Self.cut(prompt, behind: lastText(last)) }
         return prompt + (prefill ?? [])
@@ -98,13 +106,35 @@ package struct PromptRenderer: Sendable {
     }
 
     /// What transformers' `apply_chat_template` gives: messages and tools reach the template as they are.
-    package func renderAsLibrary(_ chat: RequestView.Chat) throws(TemplateError) -> [UInt8] {
-        guard let template = templates.template(hasTools: chat.tools != nil) else {
-            throw TemplateError(.value, "the model has no chat template")
-        }
-        return try template.render(
+    /// - Returns: `nil` where the model has no chat template.
+    func asLibrary(_ chat: RequestView.Chat) throws(TemplateError) -> TokenizerInput? {
+        guard let template = templates.template(hasTools: chat.tools != nil) else { return nil }
+        let prompt = try template.render(
             messages: Value(json: chat.messages), tools: chat.tools.map { Value(json: $0) },
             addGenerationPrompt: chat.addGenerationPrompt, extra: templates.variables)
+        return TokenizerInput(text: prompt, specials: .parseControl, addsSpecialTokens: false)
+    }
+
+    /// `transformers serve` keeps these four fields only, and the content of a message with calls not at all.
+    private func serveMessage(_ node: JSONNode) -> Value {
+        let calls = node["tool_calls"].flatMap { $0.isNull ? nil : $0 }
+        var texts: [[UInt8]] = []
+        if calls == nil, let content = node["content"] {
+            if content.kind == .string { texts.append(content.stringBytes ?? []) }
+            for part in content.elements {
+                guard let type = part["type"]?.string, ["text", "input_text", "output_text"].contains(type),
+                    let text = part["text"]?.stringBytes
+                else { continue }
+                texts.append(text)
+            }
+        }
+        var pairs: [(String, Value)] = [
+            ("role", node["role"].map { Value(json: $0) } ?? .none),
+            ("content", .string(utf8: Array(texts.joined(separator: [0x20])))),
+        ]
+        if let calls { pairs.append(("tool_calls", .list(calls.elements.map(toolCall)))) }
+        if let id = node["tool_call_id"], !id.isNull { pairs.append(("tool_call_id", Value(json: id))) }
+        return .dictionary(pairs)
     }
 
     private func message(_ node: JSONNode, isList: Bool) -> Value {
@@ -161,7 +191,7 @@ package struct PromptRenderer: Sendable {
         part.kind == .string ? part.stringBytes : (part["text"] ?? part["refusal"])?.stringBytes
     }
 
-    /// The text parts as one string. vLLM leaves empty ones out, llama.cpp separates behind the first text.
+    /// The text parts as one string. vLLM leaves empty ones out, Ollama separates behind the first text.
     private func joined(_ content: JSONNode) -> [UInt8] {
         guard content.kind == .array else { return content.stringBytes ?? [] }
         var result: [UInt8] = []

@@ -2,16 +2,15 @@ import GuardChatTemplates
 import GuardCore
 package import GuardJSON
 import GuardLLMSchema
-package import GuardTokenizers
+import GuardTokenizers
 
 /// Counts texts and conversations: what `guardctl tokenize` and `POST /v1/tokenize` share.
 ///
 /// In: `{"id", "text"}` or `{"id", "messages", "tools", "add_generation_prompt"}`.
 /// Out: `{"id", "ids", "count"}`, for a conversation also `"rendered"`; a template that raises gives `{"id", "error"}`.
 package struct TokenizeOperation: Sendable {
-    package var tokenizer: Tokenizer
-    package var renderer: PromptRenderer
-    /// `nil`: true for text, false for chat, as servers do.
+    package var builder: PromptBuilder
+    /// `nil`: as the server of the counting mode does (of most: true for text, false for chat).
     package var addSpecialTokens: Bool?
     package var specialAsText = false
     /// A conversation is rendered as the model's own library does (transformers' `apply_chat_template`: messages as they
@@ -25,16 +24,12 @@ package struct TokenizeOperation: Sendable {
         package var description: String { message }
     }
 
-    package init(tokenizer: Tokenizer, renderer: PromptRenderer) {
-        self.tokenizer = tokenizer
-        self.renderer = renderer
-    }
+    package init(_ builder: PromptBuilder) { self.builder = builder }
 
     /// - Returns: `nil` where the model has no tokenizer.
     package init?(_ entry: ModelEntry) {
-        guard let tokenizer = entry.tokenizer else { return nil }
-        self.init(
-            tokenizer: tokenizer, renderer: PromptRenderer(counting: entry.counting, templates: entry.templates))
+        guard let builder = entry.promptBuilder else { return nil }
+        self.init(builder)
     }
 
     package func run(_ input: JSONNode) throws(Problem) -> [UInt8] {
@@ -47,13 +42,14 @@ package struct TokenizeOperation: Sendable {
         }
         if let text = input["text"] {
             guard let bytes = text.stringBytes else { throw Problem(message: "text is a string") }
-            write(bytes, isChat: false, &writer)
+            write(builder.text(bytes), &writer)
         } else if let messages = input["messages"] {
             do {
                 let chat = try chat(input, messages)
-                let prompt = try rendersAsLibrary ? renderer.renderAsLibrary(chat) : renderer.render(chat)
-                write(prompt, isChat: true, &writer)
-                if !countOnly { writer.member("rendered", utf8: prompt) }
+                let input = try rendersAsLibrary ? builder.renderer.asLibrary(chat) : builder.chat(chat)
+                guard let input else { throw TemplateError(.value, "the model has no chat template") }
+                write(input, &writer)
+                if !countOnly { writer.member("rendered", utf8: input.rendered) }
             } catch let error as TemplateError {
                 writer.member("error", error.message)
             } catch let error as Problem {
@@ -84,14 +80,15 @@ package struct TokenizeOperation: Sendable {
         return chat
     }
 
-    private func write(_ text: [UInt8], isChat: Bool, _ writer: inout JSONWriter) {
-        let add = addSpecialTokens ?? !isChat
-        let specials: SpecialTokens = specialAsText ? .asText : isChat ? .parseControl : .parse
+    private func write(_ input: TokenizerInput, _ writer: inout JSONWriter) {
+        var input = input
+        if let addSpecialTokens { input.addsSpecialTokens = addSpecialTokens }
+        if specialAsText { input.specials = .asText }
         if countOnly {
-            writer.member("count", tokenizer.count(text, specials: specials, addSpecialTokens: add))
+            writer.member("count", builder.tokenizer.count(input))
             return
         }
-        let ids = tokenizer.encode(text, specials: specials, addSpecialTokens: add)
+        let ids = builder.tokenizer.encode(input)
         writer.key("ids")
         writer.beginArray()
         for id in ids { writer.integer(id.value) }

@@ -1,5 +1,6 @@
 internal import Crypto
 package import GuardCore
+internal import GuardYAML
 
 /// A set of rule files, checked and compiled as one: the policy. Immutable; a reload makes a new one.
 package final class RuleBundle: Sendable {
@@ -72,6 +73,30 @@ package final class RuleBundle: Sendable {
         hasAllowances = rules.contains { $0.allowance != nil }
         prefilter = PrefilterPlan(rules)
         timeAccount = RuleTimeAccount(rules: rules.count)
+    }
+
+    /// A rule compiled from another node, for the place of `rule`; nil where that does not load.
+    func recompiled(_ rule: CompiledRule, from node: YAMLNode) -> CompiledRule? {
+        let compiler = RuleCompiler()
+        compiler.add(YAMLReader(node, file: rule.place.file, compiler.problems))
+        guard var changed = compiler.rules.first, !compiler.problems.hasErrors else { return nil }
+        changed.index = rule.index
+        changed.allowance = rule.allowance
+        return changed
+    }
+
+    /// The bundle with another rule in the place of the one with its index.
+    func replacing(_ rule: CompiledRule) -> RuleBundle {
+        var rules = rules
+        rules[rule.index] = rule
+        return RuleBundle(rules: rules, files: [], warnings: [])
+    }
+
+    /// A bundle of this rule only.
+    static func alone(_ rule: CompiledRule) -> RuleBundle {
+        var rule = rule
+        rule.index = 0
+        return RuleBundle(rules: [rule], files: [], warnings: [])
     }
 
     package func rule(_ id: RuleID) -> CompiledRule? {

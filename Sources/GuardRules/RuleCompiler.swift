@@ -58,7 +58,8 @@ final class RuleCompiler {
         "onHoldOverflow", "tests", "suppresses", "reason", "expires", "lint",
     ]
 
-    private func add(_ reader: YAMLReader) {
+    /// One rule.
+    func add(_ reader: YAMLReader) {
         guard let map = reader.mapping(keys: Self.ruleKeys) else { return }
         let errorsBefore = problems.list.count { $0.level == .error }
 

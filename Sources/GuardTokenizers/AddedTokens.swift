@@ -1,3 +1,5 @@
+import Glibc
+
 /// A token that is found in the text before anything else is done to it.
 struct AddedToken: Sendable, Hashable {
     var id: UInt32
@@ -117,6 +119,7 @@ struct ByteTrie: Sendable {
     private var nodes: [Node] = [Node()]
     /// Node behind each first byte, -1 if no string begins with it.
     private var roots = [Int32](repeating: -1, count: 256)
+    private var rootBytes: [UInt8] = []
 
     /// Empty strings are left out; of equal ones the last counts.
     init(_ strings: [[UInt8]]) {
@@ -135,6 +138,7 @@ struct ByteTrie: Sendable {
             nodes[node].index = Int32(index)
         }
         for (byte, node) in nodes[0].children { roots[Int(byte)] = node }
+        rootBytes = nodes[0].children.map(\.byte)
     }
 
     private func child(_ node: Int, _ byte: UInt8) -> Int? {
@@ -152,16 +156,41 @@ struct ByteTrie: Sendable {
     func firstMatch(
         _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int
     ) -> (index: Int, start: Int, end: Int)? {
-        roots.withUnsafeBufferPointer { roots in
-            var at = begin
-            while at < end {
-                if roots[Int(text[at])] >= 0, let match = longestMatch(text, at, end) {
-                    return (match.index, at, match.end)
-                }
-                at += 1
-            }
-            return nil
+        var at = begin
+        while at < end {
+            guard let start = firstRoot(text, at, end) else { return nil }
+            if let match = longestMatch(text, start, end) { return (match.index, start, match.end) }
+            at = start + 1
         }
+        return nil
+    }
+
+    /// The first place where some string may begin. Most tokenizers' added tokens begin with one or two different
+    /// bytes, and the C library looks for those faster than a loop does.
+    private func firstRoot(_ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int) -> Int? {
+        var at = begin
+        if rootBytes.count > 3 {
+            return roots.withUnsafeBufferPointer { roots in
+                while at < end {
+                    if roots[Int(text[at])] >= 0 { return at }
+                    at += 1
+                }
+                return nil
+            }
+        }
+        while at < end {
+            // In steps, so that a byte that is rare is not looked for again and again over the whole text.
+            let stop = min(at + 1024, end)
+            var first = stop
+            for byte in rootBytes {
+                if let found = memchr(text + at, Int32(byte), first - at) {
+                    first = UnsafePointer<UInt8>(found.assumingMemoryBound(to: UInt8.self)) - text
+                }
+            }
+            if first < stop { return first }
+            at = stop
+        }
+        return nil
     }
 
     /// Whether some string is longer than the text from `at` to `end` and begins with it.

@@ -27,12 +27,12 @@ final class BytePairModel: @unchecked Sendable {
 
     let vocabulary: Vocabulary
     let options: Options
-    private let merges: MergeTable
+    let merges: MergeTable
     /// Symbol of each byte (of each ASCII character in models of characters), or `absent`.
-    private let symbolOfByte: UnsafeMutablePointer<UInt32>
+    let symbolOfByte: UnsafeMutablePointer<UInt32>
     /// Priority of the merge of two bytes, `first * 256 + second`, in models of all bytes: every merging begins with
     /// these, and this table stays in the cache where the table of all merges does not.
-    private let priorityOfBytes: UnsafeMutablePointer<UInt32>?
+    let priorityOfBytes: UnsafeMutablePointer<UInt32>?
     /// Bit `last byte * 256 + first byte` is set if some merge joins two tokens that end and begin so. Between other
     /// bytes a piece can be cut before merging without changing the result, because no token ever spans the cut.
     /// `nil` where cutting is not safe or not useful.
@@ -44,9 +44,10 @@ final class BytePairModel: @unchecked Sendable {
     /// Where `symbolOfByte`, `joints` and `wholeness` lie, if not in memory of their own.
     private let image: ImageMemory?
 
-    private static let absent = UInt32.max
-    /// Pieces of up to so many symbols merge by scanning an array, longer ones on a heap.
-    static let scanMax = 48
+    static let absent = UInt32.max
+    /// Pieces of up to so many symbols merge by scanning an array, longer ones on a heap. A multiple of 8, and indexes
+    /// have seven bits in the keys of pairs.
+    static let scanMax = 128
 
     init(
         vocabulary: Vocabulary, merges: [MergeTable.Merge], results: [UInt32], priorities: [UInt32]? = nil,
@@ -173,16 +174,103 @@ final class BytePairModel: @unchecked Sendable {
         _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scanner: PieceScanner, _ scratch: Scratch,
         _ sink: inout Sink
     ) {
-        let classes = UnicodeClasses.shared
-        let raw = UnsafeRawPointer(text)
-        encodeAll(text, start, end, scratch, &sink) { at in
-            if end &- at >= 16 {
-                let low = raw.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-                let high = raw.loadUnaligned(fromByteOffset: at &+ 8, as: UInt64.self)
-                let length = scanner.asciiWord(low, high, classes)
-                if length > 0 { return at &+ length }
+        guard scratch.cache != nil else {
+            var at = start
+            while at < end {
+                let to = scanner.next(text, at, end, .shared)
+                encodeAnew(text, at, to, scratch, &sink)
+                at = to
             }
-            return scanner.next(text, at, end, classes)
+            return
+        }
+        // Written out for each family, so that what does not concern it is gone from the loop.
+        switch scanner.family {
+        case .cl100k: encodeBlocks(text, start, end, scanner, isCased: false, scratch, &sink)
+        case .cased: encodeBlocks(text, start, end, scanner, isCased: true, scratch, &sink)
+        case .gpt2:
+            let classes = UnicodeClasses.shared
+            let raw = UnsafeRawPointer(text)
+            encodeAll(text, start, end, scratch, &sink) { at in
+                if end &- at >= 16 {
+                    let low = raw.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+                    let high = raw.loadUnaligned(fromByteOffset: at &+ 8, as: UInt64.self)
+                    let length = scanner.asciiWord(low, high, classes)
+                    if length > 0 { return at &+ length }
+                }
+                return scanner.next(text, at, end, classes)
+            }
+        }
+    }
+
+    /// Encodes pieces that are found in blocks of text.
+    @inline(__always)
+    private func encodeBlocks<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scanner: PieceScanner, isCased: Bool,
+        _ scratch: Scratch, _ sink: inout Sink
+    ) {
+        guard let cache = scratch.cache else { return }
+        let classes = UnicodeClasses.shared
+        let batch = scratch.batch
+        let padded = scratch.padded
+        var at = start
+        while at < end {
+            var count = 0
+            var from = at
+            while count <= Scratch.batchMax &- PieceScanner.blockBytes && from < end {
+                var ends = scanner.boundaries(text, from, end, isCased: isCased, classes, padded)
+                if ends == 0 {
+                    let to = scanner.next(text, from, end, classes)
+                    Self.prepare(batch + count, text, from, to, end, cache)
+                    count &+= 1
+                    from = to
+                    continue
+                }
+                let base = from
+                while ends != 0 {
+                    let to = base &+ ends.trailingZeroBitCount
+                    ends &= ends &- 1
+                    Self.prepare(batch + count, text, from, to, end, cache)
+                    count &+= 1
+                    from = to
+                }
+            }
+            resolve(text, at, count, cache, scratch, &sink)
+            at = from
+        }
+    }
+
+    /// Notes a piece and asks for the memory where the cache has it.
+    @inline(__always)
+    private static func prepare(
+        _ piece: UnsafeMutablePointer<Scratch.Piece>, _ text: UnsafePointer<UInt8>, _ from: Int, _ to: Int, _ end: Int,
+        _ cache: PieceCache.View
+    ) {
+        let length = to &- from
+        if length <= PieceKey.lengthMax {
+            let key = PieceKey(text + from, length, end &- from)
+            let hash = key.hash
+            piece.pointee = Scratch.Piece(key: key, hash: hash, end: to)
+            cache.prefetch(hash)
+        } else {
+            piece.pointee = Scratch.Piece(key: PieceKey.none, hash: 0, end: to)
+        }
+    }
+
+    @inline(__always)
+    private func resolve<Sink: TokenSink>(
+        _ text: UnsafePointer<UInt8>, _ start: Int, _ count: Int, _ cache: PieceCache.View, _ scratch: Scratch,
+        _ sink: inout Sink
+    ) {
+        let batch = scratch.batch
+        var at = start
+        for index in 0..<count {
+            let piece = batch[index]
+            if piece.key.high != 0, let ids = cache.find(piece.key, piece.hash) {
+                sink.append(ids)
+            } else {
+                encodeLong(text, at, piece.end, scratch, &sink)
+            }
+            at = piece.end
         }
     }
 
@@ -223,32 +311,17 @@ final class BytePairModel: @unchecked Sendable {
             }
             return
         }
-        let batch = scratch.batch
         while at < end {
             var count = 0
             var from = at
             while count < Scratch.batchMax && from < end {
                 let to = next(from)
-                let length = to &- from
-                if length <= PieceKey.lengthMax {
-                    let key = PieceKey(text + from, length, end &- from)
-                    batch[count] = Scratch.Piece(key: key, hash: key.hash, end: to)
-                } else {
-                    batch[count] = Scratch.Piece(key: PieceKey.none, hash: 0, end: to)
-                }
+                Self.prepare(scratch.batch + count, text, from, to, end, cache)
                 count &+= 1
                 from = to
             }
-            for index in 0..<count { batch[index].touched = cache.touch(batch[index].hash) }
-            for index in 0..<count {
-                let piece = batch[index]
-                if piece.key.high != 0, let ids = cache.find(piece.key, piece.hash) {
-                    sink.append(ids)
-                } else {
-                    encodeLong(text, at, piece.end, scratch, &sink)
-                }
-                at = piece.end
-            }
+            resolve(text, at, count, cache, scratch, &sink)
+            at = from
         }
     }
 
@@ -261,8 +334,7 @@ final class BytePairModel: @unchecked Sendable {
         guard let cache = scratch.cache, length <= PieceCache.longLengthMax, length > 0 else {
             return encodeAnew(text, start, end, scratch, &sink)
         }
-        let longHash = PieceCache.View.hash(text + start, length)
-        if let ids = cache.findLong(text + start, length, longHash) {
+        if length > PieceKey.lengthMax, let ids = cache.findLong(text + start, length) {
             for id in ids { sink.append(id) }
             return
         }
@@ -273,7 +345,7 @@ final class BytePairModel: @unchecked Sendable {
             let key = PieceKey(text + start, length, length)
             cache.insert(key, key.hash, PackedIDs(scratch.pieceIDs, count))
         } else {
-            cache.insertLong(text + start, length, longHash, scratch.pieceIDs, count)
+            cache.insertLong(text + start, length, scratch.pieceIDs, count)
         }
         for index in 0..<count { sink.append(scratch.pieceIDs[index]) }
     }
@@ -297,203 +369,5 @@ final class BytePairModel: @unchecked Sendable {
             if image == nil { wholeness[Int(id)].store(isWhole ? 1 : 2, ordering: .relaxed) }
             for id in ids.ids { sink.append(id.value) }
         }
-    }
-
-    private func merge<Sink: TokenSink>(
-        _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch, _ sink: inout Sink
-    ) {
-        scratch.reserve(end - start)
-        let count =
-            options.startsWithCharacters
-            ? characterSymbols(text, start, end, scratch) : byteSymbols(text, start, end, scratch)
-        var isLastUnknown = false
-        if count <= Self.scanMax {
-            if let priorityOfBytes {
-                for index in 0..<max(count - 1, 0) {
-                    let pair = Int(text[start + index]) << 8 | Int(text[start + index + 1])
-                    scratch.ranks[index] = priorityOfBytes[pair]
-                }
-            } else {
-                for index in 0..<max(count - 1, 0) {
-                    scratch.ranks[index] = merges.priority(scratch.symbols[index], scratch.symbols[index + 1])
-                }
-            }
-            let merged = mergeByScan(count, scratch)
-            for index in 0..<merged { emit(scratch.symbols[index], &isLastUnknown, &sink) }
-        } else {
-            mergeOnHeap(count, scratch)
-            var at = 0
-            while at < count {
-                emit(scratch.symbols[at], &isLastUnknown, &sink)
-                at = scratch.next[at]
-            }
-        }
-    }
-
-    @inline(__always)
-    private func emit<Sink: TokenSink>(_ symbol: UInt32, _ isLastUnknown: inout Bool, _ sink: inout Sink) {
-        if options.firstVirtualID == .max || symbol < options.firstVirtualID && symbol != options.unknown {
-            isLastUnknown = false
-            sink.append(symbol)
-        } else {
-            emitUnknown(symbol, &isLastUnknown, &sink)
-        }
-    }
-
-    /// The unknown token, or a character that did not merge and is no piece of its own.
-    private func emitUnknown<Sink: TokenSink>(_ symbol: UInt32, _ isLastUnknown: inout Bool, _ sink: inout Sink) {
-        let bytes = vocabulary.bytes(symbol)
-        if symbol != options.unknown, let fallback = options.byteFallback,
-            bytes.allSatisfy({ fallback[Int($0)] != nil })
-        {
-            for byte in bytes { if let id = fallback[Int(byte)] { sink.append(id) } }
-            isLastUnknown = false
-        } else if let unknown = options.unknown {
-            if !(isLastUnknown && options.fusesUnknown) { sink.append(unknown) }
-            isLastUnknown = true
-        }
-    }
-
-    private func byteSymbols(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch) -> Int {
-        var count = 0
-        var isLastUnknown = false
-        for at in start..<end {
-            let symbol = symbolOfByte[Int(text[at])]
-            if symbol != Self.absent {
-                scratch.symbols[count] = symbol
-                count += 1
-                isLastUnknown = false
-            } else if let unknown = options.unknown {
-                if isLastUnknown && options.fusesUnknown { continue }
-                scratch.symbols[count] = unknown
-                count += 1
-                isLastUnknown = true
-            }
-        }
-        return count
-    }
-
-    private func characterSymbols(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ scratch: Scratch) -> Int {
-        var count = 0
-        var isLastUnknown = false
-        var at = start
-        while at < end {
-            let length = UnicodeClasses.length(text, at, end)
-            defer { at += length }
-            let symbol: UInt32
-            if length == 1 {
-                symbol = symbolOfByte[Int(text[at])]
-            } else {
-                symbol = vocabulary.id(text + at, count: length) ?? Self.absent
-            }
-            if symbol != Self.absent {
-                scratch.symbols[count] = symbol
-                count += 1
-                isLastUnknown = false
-                continue
-            }
-            if let fallback = options.byteFallback {
-                var known = 0
-                while known < length, let id = fallback[Int(text[at + known])] {
-                    scratch.symbols[count + known] = id
-                    known += 1
-                }
-                if known == length {
-                    count += length
-                    isLastUnknown = false
-                    continue
-                }
-            }
-            guard let unknown = options.unknown, !(isLastUnknown && options.fusesUnknown) else { continue }
-            scratch.symbols[count] = unknown
-            count += 1
-            isLastUnknown = true
-        }
-        return count
-    }
-
-    // MARK: Merging
-
-    /// Merges `scratch.symbols`, whose pairs' priorities are in `scratch.ranks`.
-    /// - Returns: number of symbols left, at the front of `scratch.symbols`.
-    private func mergeByScan(_ count: Int, _ scratch: Scratch) -> Int {
-        let symbols = scratch.symbols
-        let ranks = scratch.ranks
-        var count = count
-        guard count > 1 else { return count }
-        while true {
-            var best = 0
-            var bestRank = MergeTable.none
-            for index in 0..<count - 1 where ranks[index] < bestRank {
-                bestRank = ranks[index]
-                best = index
-            }
-            scratch.work &+= count
-            if bestRank == MergeTable.none { return count }
-            symbols[best] = merges.result(bestRank, symbols[best], symbols[best + 1])
-            count -= 1
-            var index = best + 1
-            while index < count {
-                symbols[index] = symbols[index + 1]
-                ranks[index - 1] = ranks[index]
-                index += 1
-            }
-            if count == 1 { return 1 }
-            if best < count - 1 { ranks[best] = merges.priority(symbols[best], symbols[best + 1]) }
-            if best > 0 { ranks[best - 1] = merges.priority(symbols[best - 1], symbols[best]) }
-        }
-    }
-
-    /// Leaves the symbols in `scratch.symbols`, linked by `scratch.next` from index 0. O(n log n) for any input.
-    private func mergeOnHeap(_ count: Int, _ scratch: Scratch) {
-        let symbols = scratch.symbols
-        let ranks = scratch.ranks
-        scratch.next.removeAll(keepingCapacity: true)
-        scratch.previous.removeAll(keepingCapacity: true)
-        scratch.heap.removeAll(keepingCapacity: true)
-        for index in 0..<count {
-            scratch.next.append(index + 1)
-            scratch.previous.append(index - 1)
-            ranks[index] = MergeTable.none
-        }
-        // An entry is `rank << 40 | index of its left symbol`, so the smallest is the lowest rank, leftmost. The
-        // symbol may have merged meanwhile: `ranks` says whether the entry still holds.
-        var heap = MinHeap(scratch.heap)
-        scratch.heap = []
-        scratch.next.withUnsafeMutableBufferPointer { next in
-            scratch.previous.withUnsafeMutableBufferPointer { previous in
-                for index in 0..<count - 1 {
-                    let rank = merges.priority(symbols[index], symbols[index + 1])
-                    ranks[index] = rank
-                    if rank != MergeTable.none { heap.append(UInt64(rank) << 40 | UInt64(index)) }
-                }
-                heap.build()
-                while let entry = heap.pop() {
-                    let left = Int(truncatingIfNeeded: entry & 0xFF_FFFF_FFFF)
-                    let rank = UInt32(truncatingIfNeeded: entry >> 40)
-                    guard ranks[left] == rank else { continue }
-                    let right = next[left]
-                    symbols[left] = merges.result(rank, symbols[left], symbols[right])
-                    ranks[right] = MergeTable.none
-                    next[left] = next[right]
-                    if next[left] < count {
-                        previous[next[left]] = left
-                        let rank = merges.priority(symbols[left], symbols[next[left]])
-                        ranks[left] = rank
-                        if rank != MergeTable.none { heap.push(UInt64(rank) << 40 | UInt64(left)) }
-                    } else {
-                        ranks[left] = MergeTable.none
-                    }
-                    let before = previous[left]
-                    if before >= 0 {
-                        let rank = merges.priority(symbols[before], symbols[left])
-                        ranks[before] = rank
-                        if rank != MergeTable.none { heap.push(UInt64(rank) << 40 | UInt64(before)) }
-                    }
-                }
-            }
-        }
-        scratch.work &+= heap.work
-        scratch.heap = heap.entries
     }
 }

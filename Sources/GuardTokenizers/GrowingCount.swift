@@ -8,6 +8,7 @@ package struct GrowingCount: Sendable {
     private let rules: CutRules
     private let specials: SpecialTokens
     private var settled = 0
+    private var settledBytes = 0
     private var pending: [UInt8] = []
     private var isFirst = true
     /// Length of `pending` at which a cut is looked for.
@@ -25,6 +26,15 @@ package struct GrowingCount: Sendable {
 
     /// Bytes that are encoded again with every piece.
     package var pendingBytes: Int { pending.count }
+
+    /// Tokens that the text has whatever follows.
+    var leastCount: Int { settled }
+
+    /// Appends what `text`, which begins with all that was appended so far, has more.
+    package mutating func extend(to text: [UInt8]) {
+        guard text.count > settledBytes + pending.count else { return }
+        append(Array(text[(settledBytes + pending.count)...]))
+    }
 
     package mutating func append(_ text: [UInt8]) {
         guard !text.isEmpty else { return }
@@ -55,6 +65,7 @@ package struct GrowingCount: Sendable {
             return
         }
         settled += pendingCount(Array(pending[..<cut]))
+        settledBytes += cut
         pending.removeFirst(cut)
         isFirst = false
         nextLook = pending.count + Self.lookBytes

@@ -132,7 +132,17 @@ final class MergeTable: @unchecked Sendable {
     }
 
     @inline(__always)
-    private func rank(_ left: UInt32, _ right: UInt32) -> UInt32 {
+    func result(ofRank rank: UInt32) -> UInt32 { results[Int(rank)] }
+
+    @inline(__always)
+    func priority(ofRank rank: UInt32) -> UInt32 {
+        guard let priorities else { return rank }
+        return priorities[Int(rank)]
+    }
+
+    /// Number of the merge of two adjacent tokens, `none` if they do not merge.
+    @inline(__always)
+    func rank(_ left: UInt32, _ right: UInt32) -> UInt32 {
         let key = Self.key(left, right)
         let hash = Self.hash(key)
         if filter[Self.filterWord(hash)] & Self.filterBit(hash) == 0 { return Self.none }

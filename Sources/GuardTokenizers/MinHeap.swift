@@ -1,59 +1,73 @@
-/// Binary heap, smallest first.
+/// Heap of four children a node, smallest first, in memory that it is given.
 struct MinHeap {
-    private(set) var entries: [UInt64]
+    private let entries: UnsafeMutablePointer<UInt64>
+    private(set) var count = 0
     /// Comparisons and moves so far.
     private(set) var work = 0
 
-    init(_ storage: [UInt64]) { entries = storage }
+    /// - Parameter entries: room for all entries that will ever be in it at once.
+    init(_ entries: UnsafeMutablePointer<UInt64>) { self.entries = entries }
 
     /// Adds without ordering; `build` afterwards.
-    mutating func append(_ entry: UInt64) { entries.append(entry) }
-
-    mutating func build() {
-        for index in stride(from: entries.count / 2 - 1, through: 0, by: -1) { sink(index) }
+    @inline(__always)
+    mutating func append(_ entry: UInt64) {
+        entries[count] = entry
+        count &+= 1
     }
 
-    mutating func push(_ entry: UInt64) {
-        entries.append(entry)
-        var steps = 1
-        defer { work &+= steps }
-        entries.withUnsafeMutableBufferPointer { heap in
-            var at = heap.count - 1
-            while at > 0 {
-                steps &+= 1
-                let parent = (at - 1) / 2
-                if heap[parent] <= entry { break }
-                heap[at] = heap[parent]
-                at = parent
-            }
-            heap[at] = entry
+    mutating func build() {
+        var index = count / 4
+        while index >= 0 {
+            if index < count { sink(entries[index], index) }
+            index &-= 1
         }
     }
 
+    @inline(__always)
+    mutating func push(_ entry: UInt64) {
+        var at = count
+        count &+= 1
+        while at > 0 {
+            let parent = (at &- 1) &>> 2
+            work &+= 1
+            if entries[parent] <= entry { break }
+            entries[at] = entries[parent]
+            at = parent
+        }
+        entries[at] = entry
+    }
+
+    @inline(__always)
     mutating func pop() -> UInt64? {
-        guard let last = entries.popLast() else { return nil }
-        guard let first = entries.first else { return last }
-        entries[0] = last
-        sink(0)
+        if count == 0 { return nil }
+        let first = entries[0]
+        count &-= 1
+        if count > 0 { sink(entries[count], 0) }
         return first
     }
 
-    private mutating func sink(_ index: Int) {
-        var steps = 1
-        defer { work &+= steps }
-        entries.withUnsafeMutableBufferPointer { heap in
-            let entry = heap[index]
-            var at = index
-            while true {
-                steps &+= 1
-                var child = 2 * at + 1
-                if child >= heap.count { break }
-                if child + 1 < heap.count && heap[child + 1] < heap[child] { child += 1 }
-                if heap[child] >= entry { break }
-                heap[at] = heap[child]
-                at = child
+    /// Puts an entry where `index` is, or below.
+    private mutating func sink(_ entry: UInt64, _ index: Int) {
+        var at = index
+        while true {
+            var child = at &<< 2 &+ 1
+            if child >= count { break }
+            let stop = min(child &+ 4, count)
+            var lowest = entries[child]
+            var place = child
+            child &+= 1
+            while child < stop {
+                // Without a branch: which one is lowest cannot be guessed.
+                let isLower = entries[child] < lowest
+                lowest = isLower ? entries[child] : lowest
+                place = isLower ? child : place
+                child &+= 1
             }
-            heap[at] = entry
+            work &+= stop &- (at &<< 2)
+            if lowest >= entry { break }
+            entries[at] = lowest
+            at = place
         }
+        entries[at] = entry
     }
 }

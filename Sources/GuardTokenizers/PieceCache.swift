@@ -1,3 +1,4 @@
+internal import CByteClasses
 import Glibc
 import Synchronization
 
@@ -108,8 +109,8 @@ final class PieceCache: @unchecked Sendable {
     /// So many refused pieces empty the cache: it holds other texts than those that come now.
     static let refusalsMax = entriesCount
     fileprivate static let busy: UInt64 = 1 << 63
-    /// Entries looked at for one short piece: those of four adjacent cache lines.
-    fileprivate static let ways = 8
+    /// Entries looked at for one short piece.
+    static let ways = 32
     /// Words looked at for one long piece: those of a cache line.
     fileprivate static let longWays = 8
 
@@ -187,15 +188,14 @@ extension PieceCache.View {
 
     @inline(__always)
     private static func entry(_ hash: UInt64, _ way: Int) -> Int {
-        // Two entries share a cache line. Most pieces are at the first place that is looked at.
-        let ways = PieceCache.ways
-        let first = Int(truncatingIfNeeded: hash & UInt64(PieceCache.entriesCount - 1)) & ~(ways - 1)
-        return (first | (Int(truncatingIfNeeded: hash &>> 32) &+ way) & (ways - 1)) &<< 2
+        // Two entries share a cache line. What comes first, as common pieces do, lies in the first line.
+        let first = Int(truncatingIfNeeded: hash &<< 1)
+        return ((first &+ way) & (PieceCache.entriesCount &- 1)) &<< 2
     }
 
     /// Brings the first entry that `find` will look at near.
     @inline(__always)
-    func touch(_ hash: UInt64) -> UInt64 { entries[Self.entry(hash, 0) &+ 2].load(ordering: .relaxed) }
+    func prefetch(_ hash: UInt64) { guard_prefetch(entries + Self.entry(hash, 0)) }
 
     /// - Returns: `nil` if the piece is not there.
     @inline(__always)
@@ -235,7 +235,7 @@ extension PieceCache.View {
     /// A record of the arena: number of bytes, number of ids, the ids, the bytes; all of it 8-aligned.
     private static let headBytes = 8
 
-    static func hash(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64 {
+    private static func hash(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64 {
         let raw = UnsafeRawPointer(text)
         var state = UInt64(count) &* 0x9E37_79B9_7F4A_7C15
         var at = 0
@@ -256,7 +256,8 @@ extension PieceCache.View {
 
     /// - Returns: the ids of the piece, `nil` if it is not there.
     @inline(__always)
-    func findLong(_ text: UnsafePointer<UInt8>, _ count: Int, _ hash: UInt64) -> UnsafeBufferPointer<UInt32>? {
+    func findLong(_ text: UnsafePointer<UInt8>, _ count: Int) -> UnsafeBufferPointer<UInt32>? {
+        let hash = Self.hash(text, count)
         for way in 0..<PieceCache.longWays {
             let slot = Int(truncatingIfNeeded: hash &>> 32 ^ UInt64(way)) & (PieceCache.longEntriesCount - 1)
             let entry = long[slot].load(ordering: .acquiring)
@@ -276,8 +277,8 @@ extension PieceCache.View {
     }
 
     /// - Parameter ids: at most one id for each byte.
-    func insertLong(_ text: UnsafePointer<UInt8>, _ count: Int, _ hash: UInt64, _ ids: UnsafePointer<UInt32>, _ n: Int)
-    {
+    func insertLong(_ text: UnsafePointer<UInt8>, _ count: Int, _ ids: UnsafePointer<UInt32>, _ n: Int) {
+        let hash = Self.hash(text, count)
         let size = (Self.headBytes + n * 4 + count + 7) & ~7
         for way in 0..<PieceCache.longWays {
             let slot = Int(truncatingIfNeeded: hash &>> 32 ^ UInt64(way)) & (PieceCache.longEntriesCount - 1)

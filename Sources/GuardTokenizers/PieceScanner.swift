@@ -238,7 +238,7 @@ struct PieceScanner: Sendable, Hashable {
     }
 
     /// Byte length of `'s|'t|'re|'ve|'m|'ll|'d` at the apostrophe `at`, 0 if it is none.
-    private static func contraction(
+    static func contraction(
         _ text: UnsafePointer<UInt8>, _ at: Int, _ end: Int, ignoringCase: Bool
     ) -> Int {
         guard at + 1 < end else { return 0 }

@@ -15,7 +15,8 @@ extension Tokenizer {
 
     /// The same vocabulary with the pipeline that transformers 5 runs: it makes `LlamaTokenizer`'s files anew, so that `▁`
     /// is put before the first text only, not before each text between added tokens.
-    package func asTransformers5() -> Tokenizer {
+    package func asTransformers5(_ model: TransformersModel = TransformersModel()) -> Tokenizer {
+        if model.keepsPipeline { return self }
         guard format == .tokenizerJSON, stages.normalizer.steps.count == 2, case .whole = stages.preTokenizer,
             case .prepend([0x20]) = stages.normalizer.steps[0], case .metaspaceToSpace = stages.normalizer.steps[1]
         else { return self }
@@ -28,4 +29,32 @@ extension Tokenizer {
         }
         return Tokenizer(format: format, source: source, hash: hash, stages: stages)
     }
+
+    /// A `tokenizer.json` as llama.cpp runs the vocabulary that its converter makes of it: no normal form, tokens that
+    /// swallow no white space, and tekken's split pattern without marks. Exact is only the GGUF file itself: of Phi-3,
+    /// llama.cpp lets tokens swallow white space if the file's name of the model says `phi-3`.
+    package func asLlama() -> Tokenizer {
+        guard format == .tokenizerJSON else { return self }
+        var stages = stages
+        stages.normalizer.steps.removeAll { if case .form = $0 { true } else { false } }
+        if stages.addedTokens.contains(where: { $0.stripsLeft || $0.stripsRight }) {
+            stages.estimatedWhy = stages.estimatedWhy ?? "llamacpp_token_flags"
+            for index in stages.addedTokens.indices {
+                stages.addedTokens[index].stripsLeft = false
+                stages.addedTokens[index].stripsRight = false
+            }
+        }
+        if case .scanner(let scanner) = stages.preTokenizer, scanner.family == .cased, !scanner.takesContraction,
+            let pattern = try? SplitPattern(Self.llamaTekken)
+        {
+            stages.preTokenizer = .steps([.split(.pattern(pattern), .isolated, inverted: false)])
+        }
+        return Tokenizer(format: format, source: source, hash: hash, stages: stages)
+    }
+
+    /// `LLAMA_VOCAB_PRE_TYPE_TEKKEN` of `src/llama-vocab.cpp`: it stands in for classes of case, which that engine lacks.
+    private static let llamaTekken =
+        #"[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))*((?=[\p{L}])([^A-Z]))+|"#
+        + #"[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))+((?=[\p{L}])([^A-Z]))*|"#
+        + #"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 }

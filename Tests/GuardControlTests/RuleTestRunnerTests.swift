@@ -1,3 +1,5 @@
+import Foundation
+import GuardCore
 import GuardJSON
 import GuardRules
 import Testing
@@ -122,5 +124,79 @@ import Testing
         case .github:
             #expect(lines.first == "::error file=t.yaml,line=12,col=42,title=t.card matches #2::no match")
         }
+    }
+
+    // MARK: - mutants and corpora
+
+    private func mutated(_ tests: String, scoreMin: Double = 1) async throws -> MutationReport {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "mutants-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let rules = """
+            ruleset: t
+            rules:
+              - id: t.key
+                on: [input]
+                match: {pcre: '\\bkey-\\d{4}\\b'}
+                view: raw
+                action: mask
+                severity: low
+                tests: \(tests)
+            """
+        try Data(rules.utf8).write(to: folder.appending(path: "t.yaml"))
+        let bundle = try RuleBundle.load(directory: folder.path)
+        let runner = RuleTestRunner(bundle: bundle, cases: [])
+        #expect(await runner.run().failed == 0)
+        return await runner.mutate(try RuleMutations(bundle, directory: folder.path), scoreMin: scoreMin)
+    }
+
+    @Test func survivingMutantsNameATestThatWouldKillThem() async throws {
+        let weak = try await mutated("{match: ['my key-1234.'], noMatch: ['none']}")
+        // \b twice, \d, {3,4}, {4,5}, case; only leaving the rule out is noticed.
+        #expect(weak.killed == 1 && weak.survived == 6 && !weak.isEnough)
+        let failures = weak.results.map { "\($0.name) at \($0.place.column): \($0.failure ?? "")" }
+        #expect(failures.contains { $0.hasPrefix("t.key mutant: \\b left out at 20") && $0.contains("noMatch: 'mykey-1234.'") })
+        #expect(try await mutated("{match: ['my key-1234.'], noMatch: ['none']}", scoreMin: 0.1).isEnough)
+
+        // The probes, taken as tests, kill.
+        let tests = weak.mutants.compactMap { mutant -> String? in
+            guard case .survived(let text, "noMatch") = mutant.verdict else { return nil }
+            return "'\(text)'"
+        }
+        let strong = try await mutated("{match: ['my key-1234.'], noMatch: [\(tests.joined(separator: ", "))]}")
+        #expect(strong.survived == 0 && strong.score == 1)
+    }
+
+    @Test func corpusAgainstItsBaseline() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "corpus-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func file(_ name: String, _ content: String) throws -> String {
+            try Data(content.utf8).write(to: folder.appending(path: name))
+            return folder.appending(path: name).path
+        }
+        let bundle = try RuleBundle(files: [.init(path: "t.yaml", content: Array(Self.rules.utf8))])
+        let runner = RuleTestRunner(bundle: bundle, cases: [])
+        let lines = try file("a.jsonl", """
+            {"text": "a swordfish and a swordfish"}
+            {"text": "4111 1111 1111 1111"}
+            {"text": "nothing"}
+            """)
+        let first = try runner.corpus(lines)
+        #expect((first.texts, first.flaggedTexts, first.bytes) == (3, 2, 27 + 19 + 7))
+        #expect(first.rules == [RuleID("t.card"): .init(findings: 1, texts: 1), RuleID("t.word"): .init(findings: 2, texts: 1)])
+        #expect(first.results(bundle).isEmpty)
+
+        // A report is a baseline; twice the corpus has the same rate.
+        var report = TestReport()
+        report.corpus = first
+        let json = TestFormat.json.lines(report, showsCoverage: false).joined()
+        var twice = try runner.corpus(try file("b.txt", String(repeating: "a swordfish and a swordfish\n\n4111 1111 1111 1111\n\nnothing\n\n", count: 2)))
+        twice.baseline = try CorpusBaseline(path: try file("baseline.json", json))
+        #expect(twice.results(bundle).allSatisfy { $0.failure == nil })
+        var worse = try runner.corpus(try file("c.txt", "swordfish"))
+        worse.baseline = twice.baseline
+        #expect(worse.results(bundle).filter { $0.failure != nil }.map(\.name) == ["corpus: t.word"])
+        #expect(throws: Diagnostic.self) { try CorpusBaseline(path: try file("odd.json", "{}")) }
     }
 }

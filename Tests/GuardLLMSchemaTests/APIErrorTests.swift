@@ -36,6 +36,13 @@ struct APIErrorTests {
         #expect(try AnswerView.parse(.generate, body: second.body).error?.type == other["error_type"]?.string)
     }
 
+    @Test func unguardedPathsGetTheShapeOfTheirClients() {
+        #expect(APIShape(unguarded: "/v1/messages", api: .auto) == .openAI)
+        #expect(APIShape(unguarded: "/v2/models/m/infer", api: .openai) == .tgi)
+        #expect(APIShape(unguarded: "/api/chat", api: .vllm) == .tgi)
+        #expect(APIShape(unguarded: "/v1/messages", api: .tgi) == .tgi)
+    }
+
     @Test func details() throws {
         let blocked = APIError(.contentPolicyViolation, "Blocked", status: 403, rules: ["pii.card", "secrets.aws"])
         #expect(blocked.response(.chatCompletions).status == 403)

@@ -1,6 +1,7 @@
 import GuardCore
 import GuardDecisionLog
 import GuardPolicy
+import GuardTokenizers
 import Testing
 
 @Suite struct AnswerTests {
@@ -109,5 +110,30 @@ import Testing
         let dropped = try EngineFixture()
         _ = await dropped.send(EngineFixture.chat("a"))
         #expect(try dropped.record.reasons.contains("client_gone"))
+    }
+
+    /// A server that ignores the output limit and proves no tokens: the guard counts, and ends the stream at the first
+    /// event that is over limit + 2 % + 8.
+    @Test func theGuardsOwnCountEndsAStream() async throws {
+        let fixture = try EngineFixture()
+        let exchange = try #require(
+            await fixture.send(EngineFixture.chat("a", #","max_tokens":50,"stream":true"#)).exchange)
+        #expect(exchange.answerHead(status: 200, contentType: "text/event-stream") == .inspect)
+        let tokenizer = try EngineFixture.tokenizer.get()
+        var text: [UInt8] = []
+        var ended = false
+        for index in 0..<400 where !ended {
+            let piece = ["the ", "quick", " brown", "\u{e9}x ", "12", "345"][index % 6]
+            text += Array(piece.utf8)
+            let event = #"data: {"id":"c","choices":[{"index":0,"delta":{"content":"\#(piece)"}}]}"# + "\n\n"
+            ended = exchange.answer(bytes: Array(event.utf8)).ends
+            let tokens = tokenizer.count(text, addSpecialTokens: false)
+            #expect(ended == (tokens > 50 + 1 + 8), "\(tokens) tokens")
+        }
+        #expect(ended)
+        exchange.finish(.complete)
+        let record = try fixture.record
+        #expect(record.stream?.end == "output_limit")
+        #expect(record.tokens?.completion == tokenizer.count(text, addSpecialTokens: false))
     }
 }

@@ -36,7 +36,8 @@ import Testing
         #"[{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": ""}, {"type": "text", "text": "b"}]}]"#
 
     @Test(arguments: [
-        (ModelEntry.Counting.hf, "<|bos|><user>a\nb</><assistant>"), (.transformers5, "<|bos|><user>a\nb</><assistant>"),
+        (ModelEntry.Counting.hf, "<|bos|><user>a\nb</><assistant>"), (.hf5, "<|bos|><user>a\nb</><assistant>"),
+        (.transformers5, "<|bos|><user>a  b</><assistant>"),
         (.tgi, "<|bos|><user>ab</><assistant>"), (.llamacpp, "<|bos|><user>a\n\nb</><assistant>"),
     ])
     func contentPartsAreJoinedAsTheServerDoes(_ counting: ModelEntry.Counting, _ expected: String) throws {
@@ -64,6 +65,33 @@ import Testing
         let messages =
             #"[{"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"x\": 7}"}}]}]"#
         #expect(try render(.hf, messages) == "<|bos|><assistant>7</><assistant>")
+    }
+
+    /// `transformers serve` reads four fields of a message, and no content beside tool calls.
+    @Test func serveDropsWhatStandsBesideToolCalls() throws {
+        let messages =
+            #"[{"role": "assistant", "name": "n", "content": "look", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"x\": 7}"}}]}]"#
+        let template = "{% for m in messages %}{% for k in m %}{{ k }} {% endfor %}[{{ m.content }}]{% endfor %}"
+        #expect(try render(.transformers5, messages, template: template) == "role content tool_calls []")
+        #expect(try render(.hf, messages, template: template) == "role name content tool_calls [look]")
+    }
+
+    /// llama.cpp puts a system message that the template does not show before the next one, strips ASCII white space
+    /// only, prints numbers short and gives today's date.
+    @Test func llamacppWritesMessagesAnew() throws {
+        let noSystem =
+            "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+            + "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}{% endfor %}"
+        let messages = #"[{"role": "developer", "content": "s"}, {"role": "user", "content": "\u00a0x "}]"#
+        #expect(try render(.llamacpp, messages, template: noSystem) == "<user>s\n\u{A0}x")
+        #expect(throws: TemplateError.self) { try render(.hf, #"[{"role": "system", "content": "s"}]"#, template: noSystem) }
+        let call =
+            #"[{"role": "user", "content": "q"}, {"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"x\": [1.0, 0.5, 1e22, 123456.789]}"}}]}, {"role": "tool", "content": "r"}]"#
+        let calls = "{% for m in messages %}{{ m.content }}{% if m.tool_calls %}{{ m.tool_calls[0].function.arguments | tojson }}{% endif %}{% endfor %}"
+        #expect(try render(.llamacpp, call, template: calls) == #"q{"x": [1, 0.5, 1e+22, 123457]}r"#)
+        #expect(try render(.hf, call, template: calls) == #"q{"x": [1.0, 0.5, 1e+22, 123456.789]}r"#)
+        let date = try render(.llamacpp, messages, template: "{{ date_string }}{{ tools is defined }}")
+        #expect(date.utf8.count == "22 Nov 2026False".utf8.count && date.hasSuffix("False"))
     }
 
     private func count(_ counting: ModelEntry.Counting, _ body: String) throws -> PromptCount {
@@ -104,6 +132,14 @@ import Testing
             (
                 16,
                 #"[{"role": "system", "content": "A"}, {"role": "user", "content": "one"}, {"role": "user", "content": "two"}, {"role": "assistant", "content": "three"}, {"role": "user", "content": "four <s>"}]"#
+            ),
+            (
+                52,
+                #"[{"role": "user", "content": "weather?"}, {"role": "assistant", "content": null, "tool_calls": [{"id": "abcdefghi", "type": "function", "function": {"name": "get", "arguments": "{\"city\":\"Oslo\"}"}}]}, {"role": "tool", "tool_call_id": "abcdefghi", "content": "{\"rain\":true}"}]"#
+            ),
+            (
+                9,
+                #"[{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": ""}, {"type": "text", "text": "b </s>"}]}]"#
             ),
         ])
     func mistralCommonNeverReadsControlStrings(_ expected: Int, _ messages: String) throws {

@@ -61,6 +61,24 @@ import Testing
         #expect(!String(decoding: response.body, as: UTF8.self).contains("xyzzy"))
     }
 
+    /// A prompt of megabytes costs what its first part costs; the record says that the figure is no count.
+    @Test func countingStopsAtTheLimit() async throws {
+        let text = String(repeating: "word ", count: 400_000)
+        let fixture = try EngineFixture()
+        let outcome = await fixture.send(EngineFixture.chat(text))
+        #expect(outcome.refusal == "400 context_length_exceeded")
+        let message = String(decoding: try #require(outcome.response).body, as: UTF8.self)
+        #expect(message.contains("at least") && message.contains("the limit is 200"))
+        let tokens = try #require(try fixture.record.tokens)
+        #expect(!tokens.exact && tokens.why == ["stopped_at_limit"] && (tokens.prompt ?? 0) > 200)
+        #expect((tokens.prompt ?? 0) < 400_000)
+
+        // Monitor mode forwards the prompt, so it wants the whole figure.
+        let monitor = try EngineFixture { options, _ in options.mode = .monitor }
+        try #require(await monitor.send(EngineFixture.chat(text)).exchange).finish(.complete)
+        #expect(try monitor.record.tokens?.exact == true)
+    }
+
     @Test func contentTypeAndMethodAreChecked() async throws {
         let fixture = try EngineFixture()
         #expect(await fixture.send("{}", contentType: "text/plain").refusal == "415 unguarded_route")

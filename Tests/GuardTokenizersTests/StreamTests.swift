@@ -60,6 +60,24 @@ import Testing
         _ = checkCounts(try TestFiles.sharedTokenizer(path), runs: 24, seed: 6)
     }
 
+    /// A limit stops the counting of a long text only where it is certain, and else changes nothing.
+    @Test(arguments: own) func limitedCount(_ path: String) throws {
+        let tokenizer = try TestFiles.fixtureTokenizer(path)
+        var random = SeededRandom(seed: 9)
+        var text: [UInt8] = []
+        while text.count < 400_000 { text += Self.text(&random) }
+        for adds in [false, true] {
+            let whole = tokenizer.count(text, addSpecialTokens: adds)
+            for limit in [0, 1, 5000, whole / 2, whole - 1, whole, whole + 1, .max] {
+                switch tokenizer.count(text, addSpecialTokens: adds, limit: limit) {
+                case .exact(let count): #expect(count == whole)
+                case .over(let least): #expect(least > limit && least <= whole)
+                }
+            }
+            #expect(tokenizer.count(text, addSpecialTokens: adds, limit: whole / 2) != .exact(whole), "never stopped")
+        }
+    }
+
     /// Prose of any length leaves little to encode again.
     @Test(arguments: own) func proseIsSettled(_ path: String) throws {
         let text = [UInt8](try Data(contentsOf: TestData.fixtures.appending(path: "tools/corpus.txt"))).prefix(20_000)

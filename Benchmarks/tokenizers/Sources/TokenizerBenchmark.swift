@@ -8,6 +8,7 @@ import GuardTokenizers
 struct TokenizerBenchmark {
     var path: String
     var tokenizer: Tokenizer
+    var corpus: [UInt8]
     /// 100 KB pieces.
     var texts: [[UInt8]]
     /// 1 KB pieces.
@@ -23,7 +24,7 @@ struct TokenizerBenchmark {
         let startLine = "\(start) \(before) \(resident())"
         let corpus = read(arguments[2])
         var benchmark = TokenizerBenchmark(
-            path: arguments[1], tokenizer: loaded, texts: cut(corpus, 100_000), prompts: cut(corpus, 1_000))
+            path: arguments[1], tokenizer: loaded, corpus: corpus, texts: cut(corpus, 100_000), prompts: cut(corpus, 1_000))
         while let line = readLine() {
             print(line == "start" ? startLine : benchmark.run(line))
             fflush(nil)
@@ -43,6 +44,12 @@ struct TokenizerBenchmark {
         case "encode-half-1": return measure { encode(texts[half...]) }
         case "count-half-0": return measure { count(texts[..<half]) }
         case "count-half-1": return measure { count(texts[half...]) }
+        case "warm":
+            // Tables that are made at the first use.
+            return measure { tokenizer.count(Array("first use: é".utf8), addSpecialTokens: false) }
+        case "whole":
+            // One text, however long: what hostile input costs.
+            return measure { tokenizer.count(corpus, addSpecialTokens: false) }
         case "prompts":
             var total = 0
             var times: [Double] = []

@@ -15,6 +15,11 @@ package enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable
 
 /// Lines of an input file or of standard input, with their numbers for diagnostics.
 struct JSONLines: Sendable {
+    /// What `forEach` gives its place.
+    struct Problem: Error {
+        var message: String
+    }
+
     var file: String
     var bytes: [UInt8]
 
@@ -33,6 +38,8 @@ struct JSONLines: Sendable {
                 try body(try JSONDocument(Array(line)).root)
             } catch let error as JSONError {
                 throw Diagnostic(file: file, line: number, column: error.offset + 1, "\(error)")
+            } catch let error as Problem {
+                throw Diagnostic(file: file, line: number, column: 1, error.message)
             } catch let error as CheckOperation.Problem {
                 throw Diagnostic(file: file, line: number, column: 1, error.message)
             } catch let error as TokenizeOperation.Problem {

@@ -12,7 +12,7 @@ struct RuleTestRunner {
     /// Random cuts of each text on the output side, beside the cut after every byte; 0: streams are not cut.
     var chunkings = 0
 
-    private let pool = ScratchPool()
+    let pool = ScratchPool()
 
     init(bundle: RuleBundle, cases: [RuleCase], filter: String? = nil, chunkings: Int = 0) {
         self.bundle = bundle
@@ -114,7 +114,7 @@ struct RuleTestRunner {
 
     // MARK: - cases
 
-    private func failure(of test: RuleCase) async -> String? {
+    func failure(of test: RuleCase) async -> String? {
         do throws(ExchangeRunner.Failure) {
             let outcome: ExchangeRunner.Outcome
             switch test.subject {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import GuardCore
 import GuardJSON
+import GuardRules
 
 /// `--format` of `guardctl test`.
 package enum TestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
@@ -36,7 +37,26 @@ package enum TestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
                 "\(rule.isCovered ? "covered" : "not covered") \(rule.place): \(rule.rule) "
                     + "(\(rule.positive) match, \(rule.negative) do not)\(missing)")
         }
-        return lines + [summary(report)]
+        return lines + mutants(report) + corpus(report) + [summary(report)]
+    }
+
+    private static func mutants(_ report: TestReport) -> [String] {
+        guard let mutation = report.mutation else { return [] }
+        let survivors =
+            mutation.isEnough
+            ? mutation.results.map { "survived \($0.place): \($0.name): \($0.failure ?? "")" } : []
+        return survivors + [
+            "\(mutation.mutants.count) mutants: \(mutation.killed) killed, \(mutation.survived) survived, "
+                + "\(mutation.equivalent) equivalent as far as probes show; score \(CorpusReport.rate(mutation.score * 100)) %"
+        ]
+    }
+
+    private static func corpus(_ report: TestReport) -> [String] {
+        guard let corpus = report.corpus else { return [] }
+        return corpus.ranking.map { rule, count in
+            "corpus \(rule): \(count.findings) findings in \(count.texts) texts, "
+                + "\(CorpusReport.rate(corpus.perMillionBytes(count.findings))) per million bytes"
+        } + ["corpus: \(corpus.flaggedTexts) of \(corpus.texts) texts flagged (\(corpus.bytes) bytes)"]
     }
 
     private static func json(_ report: TestReport) -> [UInt8] {
@@ -56,6 +76,8 @@ package enum TestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
                     }
                 }
             }
+            if let mutation = report.mutation { Self.mutation(mutation, &$0) }
+            if let corpus = report.corpus { Self.corpus(corpus, &$0) }
             $0.key("coverage")
             $0.object { writer in
                 writer.member("rules", report.coverage.count)
@@ -74,6 +96,55 @@ package enum TestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
             }
         }
         return writer.bytes
+    }
+
+    private static func mutation(_ mutation: MutationReport, _ writer: inout JSONWriter) {
+        writer.key("mutation")
+        writer.object { writer in
+            writer.member("killed", mutation.killed)
+            writer.member("survived", mutation.survived)
+            writer.member("equivalent", mutation.equivalent)
+            writer.member("score", mutation.score)
+            writer.key("mutants")
+            writer.array { writer in
+                for mutant in mutation.mutants {
+                    writer.object {
+                        $0.member("rule", mutant.mutation.rule.name)
+                        $0.member("kind", mutant.mutation.kind.rawValue)
+                        $0.member("change", mutant.mutation.change)
+                        place(mutant.mutation.place.file, mutant.mutation.place.line, mutant.mutation.place.column, &$0)
+                        switch mutant.verdict {
+                        case .killed: $0.member("verdict", "killed")
+                        case .equivalent: $0.member("verdict", "equivalent")
+                        case .survived(let text, let wanted):
+                            $0.member("verdict", "survived")
+                            $0.member("probe", text)
+                            $0.member("wanted", wanted)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private static func corpus(_ corpus: CorpusReport, _ writer: inout JSONWriter) {
+        writer.key("corpus")
+        writer.object { writer in
+            writer.member("texts", corpus.texts)
+            writer.member("bytes", corpus.bytes)
+            writer.member("flagged", corpus.flaggedTexts)
+            writer.key("rules")
+            writer.array { writer in
+                for (rule, count) in corpus.ranking {
+                    writer.object {
+                        $0.member("rule", rule.name)
+                        $0.member("findings", count.findings)
+                        $0.member("texts", count.texts)
+                        $0.member("perMillionBytes", corpus.perMillionBytes(count.findings))
+                    }
+                }
+            }
+        }
     }
 
     private static func place(_ file: String, _ line: Int, _ column: Int, _ writer: inout JSONWriter) {

@@ -38,6 +38,9 @@ struct TestReport: Sendable {
     var results: [TestResult] = []
     var coverage: [RuleCoverage] = []
     var chunkings = 0
+    /// Set with `--mutate` and `--corpus`.
+    var mutation: MutationReport?
+    var corpus: CorpusReport?
 
     var failed: Int { results.count { $0.failure != nil } }
     var passed: Int { results.count - failed }

@@ -51,7 +51,10 @@ enum OpenAIFields {
         let pointer = "/" + name
         switch name {
         case "model":
-            reader.view.model = try reader.string(value, pointer)
+            let model = try reader.string(value, pointer)
+            // TGI serves one model whatever it is called: its documentation and `huggingface_hub` write these names.
+            let isNone = reader.options.api == .tgi && (model == "tgi" || model == "dummy")
+            reader.view.model = isNone ? nil : model
         case "stream":
             reader.view.stream = try reader.bool(value, pointer) ?? false
         case "stream_options":
