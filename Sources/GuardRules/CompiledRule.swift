@@ -31,6 +31,13 @@ package struct CompiledRule: Sendable {
     package let tests: RuleTests
     package let summary: String?
 
+    /// A pattern says for itself where case matters: what it looks for is lost in other letters.
+    package var tellsCase: Bool {
+        (detectors + (composed?.detectors ?? [])).contains {
+            $0.pattern.source.contains("(?-i") || $0.pattern.source.hasPrefix("(?i)")
+        }
+    }
+
     /// All but tool definitions.
     package static let defaultRoles = Set(Role.allCases).subtracting([.toolDefinition])
 }
