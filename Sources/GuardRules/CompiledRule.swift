@@ -38,6 +38,13 @@ package struct CompiledRule: Sendable {
         } ?? []
     }
 
+    /// A pattern says for itself where case matters: what it looks for is lost in other letters.
+    package var tellsCase: Bool {
+        (detectors + (composed?.detectors ?? [])).contains {
+            $0.pattern.source.contains("(?-i") || $0.pattern.source.hasPrefix("(?i)")
+        }
+    }
+
     /// All but tool definitions.
     package static let defaultRoles = Set(Role.allCases).subtracting([.toolDefinition])
 }

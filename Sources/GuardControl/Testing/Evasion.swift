@@ -1,4 +1,5 @@
 import GuardCore
+import GuardRules
 import GuardYAML
 
 /// One way to write a text so that people or models still read it and filters do not: data of `evasions.yaml` or of a

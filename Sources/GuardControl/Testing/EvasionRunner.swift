@@ -97,10 +97,7 @@ struct EvasionRunner {
 
     /// A rule that tells case looks for keys; texts with several digits hold numbers.
     private static func subject(_ rule: CompiledRule, _ text: String) -> Evasion.Subject {
-        let detectors = rule.detectors.isEmpty ? rule.composed?.detectors ?? [] : rule.detectors
-        if detectors.contains(where: { $0.pattern.source.contains("(?-i") || $0.pattern.source.hasPrefix("(?i)") }) {
-            return .exact
-        }
+        if rule.tellsCase { return .exact }
         return text.utf8.count { $0 &- 0x30 < 10 } >= 3 || text.contains("@") ? .data : .words
     }
 

@@ -1,5 +1,6 @@
 package import ArgumentParser
 import GuardCore
+import GuardJSON
 import GuardRules
 
 /// `guardctl test`
