@@ -1,5 +1,5 @@
 import Crypto
-package import GuardCore
+import GuardCore
 
 /// A file that a model was loaded from.
 package struct ModelFile: Sendable, Hashable {

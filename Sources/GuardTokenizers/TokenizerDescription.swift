@@ -1,4 +1,4 @@
-package import GuardCore
+import GuardCore
 
 /// What a tokenizer is, for people: each stage in words, the added tokens, the memory that its tables take.
 package struct TokenizerDescription: Sendable {

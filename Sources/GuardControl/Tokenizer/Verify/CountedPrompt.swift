@@ -1,4 +1,5 @@
 import GuardChatTemplates
+import GuardCore
 import GuardLLMSchema
 import GuardPolicy
 import GuardTokenizers
