@@ -1,5 +1,4 @@
 import GuardCore
-import GuardRules
 import GuardYAML
 
 /// One way to write a text so that people or models still read it and filters do not: data of `evasions.yaml` or of a
@@ -20,7 +19,6 @@ struct Evasion: Sendable {
     /// A model reads it without being told how.
     var isLegible: Bool
     var steps: [EvasionStep]
-    var place: RulePlace
 
     func apply(to text: String) -> String { steps.reduce(text) { $1.apply(to: $0) } }
 
@@ -46,7 +44,6 @@ struct Evasion: Sendable {
         let steps = map.required("steps", in: "an evasion")?.list(EvasionStep.read)
         guard let name, let steps else { return nil }
         return Evasion(
-            name: name, applies: Set(applies), isLegible: map["legible"]?.bool() ?? true, steps: steps,
-            place: RulePlace(file: reader.file, line: reader.node.line, column: reader.node.column))
+            name: name, applies: Set(applies), isLegible: map["legible"]?.bool() ?? true, steps: steps)
     }
 }
