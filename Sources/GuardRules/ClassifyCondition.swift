@@ -14,7 +14,9 @@ package struct ClassifyCondition: Sendable {
     func matches(in raw: Span<UInt8>, _ run: inout ComposedRule.Run) -> [ComposedRule.Match] {
         let folded = FoldedView(raw: raw)
         var matches: [ComposedRule.Match] = []
-        for window in model.windows(folded.text.span) where window.scores[label] >= threshold {
+        // The fold leaves ASCII its case; the features are of lower-case text.
+        let lower = folded.text.map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }
+        for window in model.windows(lower.span) where window.scores[label] >= threshold {
             let range = folded.rawRange(of: window.range)
             guard !range.isEmpty else { continue }
             let score = window.scores[label]

@@ -128,6 +128,9 @@ package enum DecodedView {
         let base = Reading(text: folded.text, steps: [.folded(folded)], kind: nil)
         if let hidden = TextDecoder.hidden(raw) {
             add(reading(of: hidden, .hidden, Reading(text: [], steps: [], kind: nil)))
+            if let inner = TextDecoder.hidden(hidden.text.span) {
+                add(reading(of: inner, .hidden, Reading(text: [], steps: [.derived(hidden)], kind: nil)))
+            }
         }
         expand(base, add)
         // What was found so far may itself be encoded; of what that gives nothing is read again.
@@ -138,9 +141,9 @@ package enum DecodedView {
     private static func expand(_ source: Reading, _ add: (Reading) -> Void) {
         let text = source.text.span
         if let decoded = TextDecoder.decode(text) {
-            add(reading(of: decoded.text, .encoded, source))
+            addDecoded(decoded.text, source, add)
             if decoded.isAmbiguous, let other = TextDecoder.decode(text, isSecond: true) {
-                add(reading(of: other.text, .encoded, source))
+                addDecoded(other.text, source, add)
             }
         }
         if source.kind != .spaced, let joined = TextDecoder.join(text) { add(reading(of: joined, .spaced, source)) }
@@ -170,6 +173,13 @@ package enum DecodedView {
                 add(reading(of: TextDecoder.wordsBackwards(text), .wordsBackwards, source))
             }
         }
+    }
+
+    /// What was decoded, and what is hidden in it, which its fold would drop.
+    private static func addDecoded(_ derived: DerivedText, _ source: Reading, _ add: (Reading) -> Void) {
+        add(reading(of: derived, .encoded, source))
+        guard let hidden = TextDecoder.hidden(derived.text.span) else { return }
+        add(reading(of: hidden, .hidden, Reading(text: [], steps: source.steps + [.derived(derived)], kind: nil)))
     }
 
     private static func reading(of derived: DerivedText, _ kind: Kind, _ source: Reading) -> Reading {

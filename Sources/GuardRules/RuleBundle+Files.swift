@@ -19,8 +19,8 @@ extension RuleBundle {
 
 /// Which scalars a folded text can hold.
 package enum FoldedScalars {
-    /// False of what the fold changes or drops: no folded text has it.
-    package static func contains(_ scalar: Unicode.Scalar) -> Bool { FoldTable.shared.entry(scalar.value) == FoldTable.keep }
+    /// False of what the fold changes or drops wherever it stands: no folded text has it.
+    package static func contains(_ scalar: Unicode.Scalar) -> Bool { FoldTable.shared.entry(scalar.value) >= FoldTable.mark }
 }
 
 extension RulePlace {

@@ -152,6 +152,9 @@ extension TextDecoder {
                 gap += 1
             }
             guard gap > end, case let next = character(gap), next > 0 else { break }
+            // What is separated by another sign is a chain of its own.
+            let after = gap + next
+            guard after >= text.count || isSpace(text[after]) || isSeparator(after) else { break }
             chain.characters[chain.characters.count - 1].separator = gap - end
             chain.characters[chain.characters.count - 1].endsWord = true
             (at, length) = (gap, next)

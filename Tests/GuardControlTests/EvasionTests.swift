@@ -18,7 +18,7 @@ import Testing
         let known = [
             "fullwidth": "ａｂ １", "base64": "YWIgMQ==", "hex-spaced": "61 62 20 31", "rot13": "no 1", "reversed": "1 ba",
             "zero-width-space": "a\u{200B}b 1", "binary-run": "01100001011000100010000000110001", "leet": "4b 1",
-            "html-decimal": "&#97;&#98;&#32;&#49;", "base32": "MFRCAMI=", "ascii85": "@:<SF", "atbash": "zy 1",
+            "html-decimal": "&#97;&#98;&#32;&#49;", "base32": "MFRCAMI=", "ascii85": "@:C?6", "atbash": "zy 1",
         ]
         for evasion in list {
             if let wanted = known[evasion.name] { #expect(evasion.apply(to: "ab 1") == wanted, "\(evasion.name)") }
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("evasions: [{name: a, steps: [{map: {from: abc, to: ab}}]}]", "1:27: error: 'from' has 3 characters, 'to' 2"),
+        ("evasions: [{name: a, steps: [{map: {from: abc, to: ab}}]}]", "1:36: error: 'from' has 3 characters, 'to' 2"),
         ("evasions: [{name: a, steps: [{turn: 1}]}]", "unknown key 'turn'"),
         ("evasions: [{name: a, applies: [letters], steps: []}]", "words"),
         ("evasions: [{steps: []}]", "'name'"), ("evasions: 1", "error"), ("{", "error"),
