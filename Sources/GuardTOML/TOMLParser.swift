@@ -496,7 +496,8 @@ enum TOMLNumber {
         if rest.isEmpty { return Int(plain).map { .integer($0) } }
         // `1.` and `.5` are none.
         let parts = rest.utf8
-        guard rest.first == "." ? parts.dropFirst().first.map({ $0 &- 0x30 < 10 }) ?? false : true,
+        let afterPoint = rest.first == "." ? parts.dropFirst().first : 0x30
+        guard let afterPoint, afterPoint &- 0x30 < 10,
             parts.allSatisfy({ $0 &- 0x30 < 10 || $0 == 0x2E || $0 | 0x20 == 0x65 || $0 == 0x2B || $0 == 0x2D })
         else { return nil }
         return Double(plain).map { .float($0) }

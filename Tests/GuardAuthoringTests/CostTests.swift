@@ -26,7 +26,7 @@ import Testing
     /// Pattern and the power of the text's length that its steps grow with, counted.
     @Test(arguments: [
         ("\\d{3}-\\d{4}", 1.0), ("\\bkey=[a-z]{8}\\b", 1), ("[a-z]++x", 2), ("\\w+@", 2), ("\\s*=\\s*x", 2),
-        ("\\w+\\d+@", 3), ("\\s*\\s*\\s*=", 4), ("x.*y.*z", 2), ("(?:[a-z]+\\.)+@", 2), ("(?>a*)b", 2), ("a*?b", 2),
+        ("\\w+\\d+@", 3), ("\\s*\\s*\\s*=", 4), ("(?:[a-z]+\\.)+@", 2), ("(?>a*)b", 2), ("a*?b", 2),
         ("(?=a*b)\\w", 2),
     ]) func powerIsMeasured(_ source: String, _ power: Double) throws {
         let cost = try Self.cost(source)

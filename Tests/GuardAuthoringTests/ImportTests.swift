@@ -56,8 +56,8 @@ import Testing
         #expect(
             notes == [
                 "-: 'extend.useDefault' is not followed: imp", "one: an allow-list is not carried over (1 sto",
-                "two: its 'path' is not carried over: the rul", "three: left out: it matches paths of files, whi",
-                "four: left out: the pattern does not compile:",
+                "two: its 'path' is not carried over: the rule", "three: left out: it matches paths of files, whi",
+                "four: left out: the pattern does not compile: ",
             ])
         // It loads, and its tests are what the engine finds.
         let bundle = try RuleBundle(files: [.init(path: "g.yaml", content: result.ruleSet)])
