@@ -42,10 +42,12 @@ def run(*command, **options):
 
 
 def main():
-    environment = dict(os.environ, GUARD_BENCHMARKS="1", GUARD_ONLY="GuardRules")
-    build = ["swift", "build", "-c", "release", "--product", "rules-benchmark"]
-    subprocess.run(build, cwd=root, env=environment, check=True, stdout=sys.stderr)
-    program = root / ".build" / "release" / "rules-benchmark"
+    environment = dict(os.environ, GUARD_BENCHMARKS="1", GUARD_ONLY="GuardRules,GuardStreaming")
+    scratch = os.environ.get("GUARD_SCRATCH", ".build")
+    for product in ["rules-benchmark", "streams-benchmark"]:
+        build = ["swift", "build", "-c", "release", "--product", product, "--scratch-path", scratch]
+        subprocess.run(build, cwd=root, env=environment, check=True, stdout=sys.stderr)
+    program = root / scratch / "release" / "rules-benchmark"
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         scanner = folder / "vectorscan"
@@ -80,6 +82,7 @@ def main():
             ours, alone = row["bytes"] * 1000 / row["nanoseconds"], row["bytes"] * 1000 / row["aloneNanoseconds"]
             print(f"| {row['set']} | {row['patterns']} | {ours:.0f} | {speed} | {alone:.2f} | {ours / alone:.0f} | {equal} |",
                   flush=True)
+    print(run(root / scratch / "release" / "streams-benchmark", corpus, shared / "safety" / "train.jsonl", root / "rules").stdout)
 
 
 main()

@@ -58,9 +58,9 @@ package struct Captures {
 /// Limits of searches. `Pattern+Limits.swift` says what a step is and how they bound the work of a rule on a text.
 package struct MatchLimits: Sendable, Hashable {
     /// Steps that the starts of one text which are no easy ones may take together, however short the text is.
-    package var matchLimit: UInt32 = 131_072
+    package var matchLimit: UInt32 = 1_048_576
     /// And so many more for each byte of the text.
-    package var stepsPerByte = 128
+    package var stepsPerByte = 256
     /// Memory for backtracking in the interpreter, in KiB.
     package var heapKibibytes: UInt32 = 65_536
     /// Upper bound of the JIT stack in bytes; above it the search is run again by the interpreter.

@@ -18,9 +18,9 @@ package struct MatchScratch: ~Copyable {
     var allowance: Allowance?
 
     struct Allowance {
+        /// All that the text has, and what is left of it.
+        let total: Int
         var left: Int
-        /// Of a pattern whose starts cannot be searched one by one: what each of them may take.
-        var share: Int
     }
 
     package init(limits: MatchLimits = MatchLimits()) {
@@ -48,7 +48,7 @@ package struct MatchScratch: ~Copyable {
     /// From here on all searches together are the work of one rule on a text of so many bytes, and are bounded as such.
     package mutating func beginText(bytes: Int) {
         let steps = Int(limits.matchLimit) + limits.stepsPerByte * bytes
-        allowance = Allowance(left: steps, share: max(1, steps / (bytes + 1)))
+        allowance = Allowance(total: steps, left: steps)
     }
 
     package mutating func endText() { allowance = nil }

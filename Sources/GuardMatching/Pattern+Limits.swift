@@ -23,7 +23,8 @@ import GuardCore
 // says what the whole search would say about its starts.
 //
 // What asks where a search began or moves a match's start (`\G`, `(*SKIP)`, `\K`) has no parts: each start has the same
-// share of the allowance.
+// share of the allowance. Nor has what begins with a multiline `^` or `.*`, of which the engine tries line starts only:
+// there each line has its share.
 extension Pattern {
     /// Starts of the call behind a hard start.
     private static let startsMin = 16
@@ -32,20 +33,23 @@ extension Pattern {
     func runBounded(
         _ subject: Span<UInt8>, _ from: Int, _ through: Int?, _ mode: MatchMode, _ scratch: inout MatchScratch
     ) -> MatchOutcome {
-        if usesBackslashG || usesBackslashK || usesSearchVerbs {
-            scratch.setLimits(steps: scratch.allowance?.share ?? 1, lastStart: through)
+        if usesBackslashG || usesBackslashK || usesSearchVerbs || isLineSearched {
+            let starts = isLineSearched ? Self.lines(subject, from) : subject.count + 1
+            scratch.setLimits(steps: max(1, (scratch.allowance?.total ?? 0) / starts), lastStart: through)
             return run(subject, from, mode, &scratch)
         }
         // No match is empty, so none begins at the end; a search from there is one all the same.
         let last = min(through ?? subject.count, max(from, subject.count - 1))
         var from = from
         let (startsMax, reachBytes) = (scratch.limits.startsMax, scratch.limits.reachBytes)
-        var starts = startsMax
+        /// Starts of the next call, near a hard one.
+        var narrow: Int?
         while from <= last {
             var end = last
-            // A text that fits is one part, if nothing was hard yet.
-            if starts < startsMax || last - from >= startsMax + reachBytes {
-                end = min(last, from + starts - 1)
+            if let narrow {
+                end = min(last, from + narrow - 1)
+            } else if last - from >= startsMax + reachBytes {
+                end = from + startsMax - 1
             }
             let cut = Self.boundary(subject, min(end, subject.count - 1) + 1 + reachBytes)
             let isCut = cut < subject.count
@@ -57,14 +61,14 @@ extension Pattern {
             switch outcome {
             case .match: return outcome
             case .none:
-                from = lineStart(subject, Self.boundary(subject, end + 1))
+                from = Self.boundary(subject, end + 1)
                 if from == subject.count { return .none }
-                starts = min(startsMax, starts * 2)
+                narrow = narrow.flatMap { $0 < startsMax ? 2 * $0 : nil }
             case .partial(let start):
                 guard isCut else { return outcome }
                 // JIT code reports the start behind the last one too, if the subject ends in a match that begins there.
                 if start > end {
-                    from = lineStart(subject, Self.boundary(subject, end + 1))
+                    from = Self.boundary(subject, end + 1)
                     continue
                 }
                 // Only what can begin a match is one (`search` says why).
@@ -72,17 +76,17 @@ extension Pattern {
                     let outcome = runAlone(subject, start, mode, &scratch)
                     guard outcome == .none else { return outcome }
                 }
-                from = lineStart(subject, Self.boundary(subject, start + 1))
+                from = Self.boundary(subject, start + 1)
             case .failed(.matchLimit):
                 if end > from {
-                    starts = max(1, (min(end, subject.count) - from + 1) / 8)
+                    narrow = max(1, (end - from + 1) / 8)
                     continue
                 }
                 let outcome = runAlone(subject, from, mode, &scratch)
                 guard outcome == .none else { return outcome }
-                from = lineStart(subject, Self.boundary(subject, from + 1))
+                from = Self.boundary(subject, from + 1)
                 if from == subject.count { return .none }
-                starts = Self.startsMin
+                narrow = Self.startsMin
             case .failed: return outcome
             }
         }
@@ -116,6 +120,12 @@ extension Pattern {
             default: return outcome
             }
         }
+    }
+
+    private static func lines(_ subject: Span<UInt8>, _ from: Int) -> Int {
+        var lines = 1
+        for index in from..<subject.count where subject[index] == 0x0A || subject[index] == 0x0D { lines += 1 }
+        return lines
     }
 
     /// The first character boundary at or behind `offset`, or the end.

@@ -42,9 +42,10 @@ import Testing
             ("(?:a|aa)+", "a"), ("(?:[ab]+,?)+", "ab,"), (#"(?:\w+\s?)+"#, "word "), ("a*a*a*", "a"),
         ] {
             let pattern = try Pattern(source, options: options, validated: true)
-            for count in [64, 1024, 16_384] {
+            for count in [64, 1024, 8192] {
                 let text = Array(String(repeating: piece, count: count / piece.utf8.count).utf8)
-                let limits = MatchLimits()
+                var limits = MatchLimits()
+                (limits.matchLimit, limits.stepsPerByte, limits.easySteps) = (50_000, 32, 16)
                 var scratch = MatchScratch(limits: limits)
                 scratch.beginText(bytes: text.count)
                 var asked = 0
@@ -77,7 +78,9 @@ import Testing
     @Test func searchesOfATextShareItsAllowance() throws {
         let pattern = try Pattern("(?:a+)+b|x")
         let text = Array(String(repeating: String(repeating: "a", count: 10) + "x", count: 400).utf8)
-        var scratch = MatchScratch()
+        var limits = MatchLimits()
+        (limits.matchLimit, limits.stepsPerByte) = (131_072, 128)
+        var scratch = MatchScratch(limits: limits)
         scratch.beginText(bytes: text.count)
         var from = 0
         var found = 0
@@ -177,7 +180,8 @@ import Testing
             case 9, 10:
                 return "(" + randomPattern(depth: depth - 1, &random) + ")"
                     + (["", "?", "*", "{1,2}"].randomElement(using: &random) ?? "")
-            case 11: return "(?>" + randomPattern(depth: depth - 1, &random) + ")"
+            // No atomic groups: JIT code of PCRE2 10.42 skips starts behind one that failed (`(?>\w+?b)b` on `baabb`).
+            case 11: return "(?=" + randomPattern(depth: depth - 1, &random) + ")"
             default:
                 return "(?:" + randomPattern(depth: depth - 1, &random) + "|" + randomPattern(depth: depth - 1, &random)
                     + ")"
