@@ -105,8 +105,8 @@ final class PieceCache: @unchecked Sendable {
     /// So many refused pieces empty the cache: it holds other texts than those that come now.
     static let refusalsMax = entriesCount
     fileprivate static let busy: UInt64 = 1 << 63
-    /// Stands for the ids of a short piece that has too many of them and is kept as a long one. Looks busy to `find`, so
-    /// that common pieces are not asked about it.
+    /// Stands for the ids of a short piece that has too many of them and is kept as a long one. Looks busy to `find`,
+    /// so that common pieces are not asked about it.
     fileprivate static let elsewhere = busy | 1
     /// Entries looked at for one short piece.
     static let ways = 32

@@ -1,4 +1,5 @@
-/// Working memory of one call. Made cheaply (one allocation for all that has a fixed size), grown on demand, never shared.
+/// Working memory of one call. Made cheaply (one allocation for all that has a fixed size), grown on demand, never
+/// shared.
 final class Scratch {
     /// `nil` where this call goes without.
     let cache: PieceCache.View?

@@ -12,10 +12,14 @@ struct NaiveBytePair {
     var unknown: [UInt8]?
     var fusesUnknown = false
     var hasByteFallback = false
+    /// Added tokens that are looked for in the raw text and are not special: Gemma's runs of `▁`, tabs and line ends.
+    /// The longest first.
+    var added: [(text: [Unicode.Scalar], id: UInt32)] = []
 
     init(_ file: [UInt8]) throws {
         struct NoModel: Error {}
-        guard let model = try JSONDocument(file).root["model"], let vocab = model["vocab"], let merges = model["merges"]
+        let root = try JSONDocument(file).root
+        guard let model = root["model"], let vocab = model["vocab"], let merges = model["merges"]
         else { throw NoModel() }
         for (key, value) in vocab.members {
             vocabulary[key.stringBytes ?? []] = UInt32(value.integer ?? 0)
@@ -27,6 +31,13 @@ struct NaiveBytePair {
             ranks[pair] = rank
         }
         ignoresMerges = model["ignore_merges"]?.bool ?? false
+        if let tokens = root["added_tokens"]?.elements {
+            for token in tokens where token["special"]?.bool == false && token["normalized"]?.bool == false {
+                let text = String(decoding: token["content"]?.stringBytes ?? [], as: UTF8.self)
+                if !text.isEmpty { added.append((Array(text.unicodeScalars), UInt32(token["id"]?.integer ?? 0))) }
+            }
+        }
+        added.sort { $0.text.count > $1.text.count }
         unknown = model["unk_token"]?.stringBytes
         fusesUnknown = model["fuse_unk"]?.bool ?? false
         hasByteFallback = model["byte_fallback"]?.bool ?? false

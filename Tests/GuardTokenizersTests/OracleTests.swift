@@ -166,13 +166,36 @@ extension NaiveBytePair {
         guard !text.isEmpty else { return [] }
         guard let splitter else {
             // Only Gemma's vocabulary has no prefix.
-            let prefix = vocabulary[Array("<start_of_turn>".utf8)] == nil ? "▁" : ""
-            return encode(prefix + text.unicodeScalars.map { $0 == " " ? "▁" : String($0) }.joined())
+            let isGemma = vocabulary[Array("<start_of_turn>".utf8)] != nil
+            if isGemma { return encodeBetweenAdded(Array(text.unicodeScalars)) }
+            return encode("▁" + Self.metaspaced(text.unicodeScalars))
         }
         let isQwen = vocabulary.count == 151_643
         let bytes = Array((isQwen ? text.precomposedStringWithCanonicalMapping : text).utf8)
         let alphabet = Self.byteAlphabet
         return splitter.matches(bytes).flatMap { range in encode(bytes[range].map { alphabet[Int($0)] }.joined()) }
+    }
+
+    private static func metaspaced(_ text: some Sequence<Unicode.Scalar>) -> String {
+        text.map { $0 == " " ? "▁" : String($0) }.joined()
+    }
+
+    /// Added tokens first, leftmost and of these the longest; each stretch between them on its own.
+    private func encodeBetweenAdded(_ text: [Unicode.Scalar]) -> [UInt32] {
+        var ids: [UInt32] = []
+        var stretch: [Unicode.Scalar] = []
+        var at = 0
+        while at < text.count {
+            if let token = added.first(where: { text[at...].starts(with: $0.text) }) {
+                ids += encode(Self.metaspaced(stretch)) + [token.id]
+                stretch = []
+                at += token.text.count
+            } else {
+                stretch.append(text[at])
+                at += 1
+            }
+        }
+        return ids + encode(Self.metaspaced(stretch))
     }
 
     /// GPT-2's `bytes_to_unicode`, as its authors wrote it.
