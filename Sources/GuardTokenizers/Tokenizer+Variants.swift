@@ -31,7 +31,7 @@ extension Tokenizer {
     }
 
     /// A `tokenizer.json` as llama.cpp runs the vocabulary that its converter makes of it: no normal form, tokens that
-    /// swallow no white space, and tekken's split pattern without marks. Exact is only the GGUF file itself: of Phi-3,
+    /// swallow no white space, `</s>` a control token even where it is a word, and tekken's split pattern without marks. Exact is only the GGUF file itself: of Phi-3,
     /// llama.cpp lets tokens swallow white space if the file's name of the model says `phi-3`.
     package func asLlama() -> Tokenizer {
         guard format == .tokenizerJSON else { return self }
@@ -44,6 +44,10 @@ extension Tokenizer {
                 stages.addedTokens[index].stripsRight = false
             }
         }
+        for text in Self.llamaEnds where !stages.addedTokens.contains(where: { $0.content == text }) {
+            guard let id = stages.model.vocabulary.id(text) else { continue }
+            stages.addedTokens.append(AddedToken(id: id, content: text, isSpecial: true, isControl: true))
+        }
         if case .scanner(let scanner) = stages.preTokenizer, scanner.family == .cased, !scanner.takesContraction,
             let pattern = try? SplitPattern(Self.llamaTekken)
         {
@@ -51,6 +55,14 @@ extension Tokenizer {
         }
         return Tokenizer(format: format, source: source, hash: hash, stages: stages)
     }
+
+    /// Entries of a vocabulary that llama.cpp takes for control tokens that end a text, whatever the file says of them (its
+    /// list of ends in `src/llama-vocab.cpp`).
+    private static let llamaEnds: [[UInt8]] = [
+        "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>",
+        "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>",
+        "<end_of_utterance>", "<eos>", "<turn|>", "<|tool_response>", "<｜end▁of▁sentence｜>", "[e~[",
+    ].map { Array($0.utf8) }
 
     /// `LLAMA_VOCAB_PRE_TYPE_TEKKEN` of `src/llama-vocab.cpp`: it stands in for classes of case, which that engine lacks.
     private static let llamaTekken =
