@@ -58,7 +58,7 @@ package struct TokenizerDescription: Sendable {
             modelOptions = model.options.inWords(vocabulary)
             bytes += model.tableBytes
         case .wordPiece(let model):
-            self.model = "WordPiece"
+            self.model = model.options.isWhole ? "WordLevel" : "WordPiece"
             modelOptions = model.options.inWords(vocabulary)
             bytes += model.tableBytes
         }
@@ -110,6 +110,14 @@ extension Normalizer.Step {
         case .stripAccents: "removes combining marks"
         case .strip(let left, let right):
             "removes white space " + (left && right ? "at both ends" : left ? "at the start" : "at the end")
+        case .byteLevel: "bytes as the characters that stand for them"
+        case .llamaUnigram(let rules):
+            "llama.cpp's Unigram: " + (rules.map == nil ? "no character map" : "precompiled character map")
+                + (rules.removesExtraSpaces ? ", extra spaces removed" : "")
+                + (rules.addsPrefix ? ", a space before the text" : "")
+        case .llamaWords(let rules):
+            "llama.cpp's WordPiece: one space between words" + (rules.lowercases ? ", lower case" : "")
+                + (rules.stripsAccents ? ", accents removed" : "")
         case .nmt: "NMT clean-up of control characters and spaces"
         case .bert(let options):
             "BERT"
@@ -168,7 +176,10 @@ extension PreTokenizer.Splitter {
 
 extension Decoder {
     fileprivate var inWords: [String] {
+        if let chain { return chain.steps.map { "\($0)" } }
         var words: [String] = []
+        if joinsWithSpaces { words.append("a space between tokens") }
+        if dropsSpacesOfFirst { words.append("the spaces of the first token are removed") }
         if !byteOfID.isEmpty { words.append("byte tokens become their bytes") }
         if stripsLeadingSpace { words.append("the first space is removed") }
         if let wordPiece {
@@ -186,6 +197,7 @@ extension BytePairModel.Options {
         if ignoresMerges { words.append("a piece that is in the vocabulary is taken as it is (ignore_merges)") }
         if byteFallback != nil { words.append("byte fallback") }
         if startsWithCharacters { words.append("unknown token \(named(unknown, vocabulary))") }
+        if affixes != nil { words.append("continuing_subword_prefix or end_of_word_suffix") }
         if fusesUnknown, startsWithCharacters { words.append("adjacent unknown characters are one (fuse_unk)") }
         return words
     }
@@ -200,8 +212,10 @@ extension UnigramModel.Options {
 
 extension WordPieceModel.Options {
     fileprivate func inWords(_ vocabulary: Vocabulary) -> [String] {
-        [
-            "unknown token \(named(unknown, vocabulary))", "\(quoted(prefix)) continues a word",
+        let unknown = "unknown token \(named(unknown, vocabulary))"
+        if isWhole { return [unknown] }
+        return [
+            unknown, wordStart.isEmpty ? "\(quoted(prefix)) continues a word" : "\(quoted(wordStart)) begins a word",
             "words over \(charactersMax) characters are unknown",
         ]
     }
