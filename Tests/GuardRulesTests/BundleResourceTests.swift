@@ -45,7 +45,7 @@ import Testing
     @Test func whatCannotBeReadIsAnErrorAtTheRule() throws {
         try withFolder { folder in
             let list = folder.appending(path: "lists/n.txt")
-            #expect(message(folder).contains("t.yaml:3:57: error: cannot read 'lists/n.txt': cannot read the file: No such file"))
+            #expect(message(folder).contains("t.yaml:3:60: error: cannot read 'lists/n.txt': cannot read the file: No such file"))
             try FileManager.default.createSymbolicLink(atPath: list.path, withDestinationPath: "n.txt")
             #expect(message(folder).contains("Too many levels of symbolic links"))
             try FileManager.default.removeItem(at: list)

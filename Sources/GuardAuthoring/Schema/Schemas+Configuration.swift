@@ -189,6 +189,9 @@ extension Schemas {
         property(
             "onBlock", .choice(words(Configuration.Policy.OnBlock.self)), "How a blocked stream ends.",
             initial: .string(initial.policy.onBlock.rawValue)),
+        property(
+            "verdictCacheBytes", .bytes, "Memory for verdicts on texts that were judged before; 0: none.",
+            initial: .int(initial.policy.verdictCacheBytes)),
     ])
 
     private static let limits = SchemaObject([
