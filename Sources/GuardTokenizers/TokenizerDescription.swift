@@ -214,9 +214,9 @@ extension WordPieceModel.Options {
     fileprivate func inWords(_ vocabulary: Vocabulary) -> [String] {
         let unknown = "unknown token \(named(unknown, vocabulary))"
         if isWhole { return [unknown] }
-        return [
+        let words = [
             unknown, wordStart.isEmpty ? "\(quoted(prefix)) continues a word" : "\(quoted(wordStart)) begins a word",
-            "words over \(charactersMax) characters are unknown",
         ]
+        return charactersMax == .max ? words : words + ["words over \(charactersMax) characters are unknown"]
     }
 }

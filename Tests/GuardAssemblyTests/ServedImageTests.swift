@@ -80,6 +80,14 @@ import Testing
     }
 
     /// A lone file has no chat template, and neither has its image.
+    /// A GGUF file brings its template along.
+    @Test(arguments: ["gpt2", "llama", "bert", "t5"]) func ownGGUFFiles(_ name: String) throws {
+        let folder = TestData.fixtures.appending(path: "tokenizers/gguf")
+        try compare(
+            folder.appending(path: name + ".gguf").path,
+            try lines(folder.appending(path: name + ".jsonl")) + Self.conversations)
+    }
+
     @Test(arguments: ["byte-level/tokenizer.json", "sentencepiece/tokenizer.model", "unigram/tokenizer.model"])
     func ownFiles(_ name: String) throws {
         let file = TestData.fixtures.appending(path: "tokenizers/" + name)

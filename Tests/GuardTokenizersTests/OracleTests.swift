@@ -85,7 +85,7 @@ import Testing
         let corpus = try FileHandle(forReadingFrom: TestData.sharedFile("tokenizers/corpus.txt"))
         let start = String(decoding: try corpus.read(upToCount: Self.rounds == nil ? 400_000 : 8_000_000) ?? Data(), as: UTF8.self)
         let path = name + "/tokenizer.json"
-        try compare(TestFiles.shared(path), TestFiles.sharedTokenizer(path), start, count: Self.rounds ?? 250)
+        try compare(TestFiles.shared(path), TestFiles.sharedTokenizer(path), start, count: Self.rounds ?? 2900)
     }
 
     private func compare(_ file: [UInt8], _ tokenizer: Tokenizer, _ corpus: String, count: Int) throws {

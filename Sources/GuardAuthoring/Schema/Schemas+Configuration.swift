@@ -190,7 +190,7 @@ extension Schemas {
             "onBlock", .choice(words(Configuration.Policy.OnBlock.self)), "How a blocked stream ends.",
             initial: .string(initial.policy.onBlock.rawValue)),
         property(
-            "verdictCacheBytes", .bytes, "Memory for what rules found in texts judged before; 0: none.",
+            "verdictCacheBytes", .bytes, "Memory for verdicts on texts that were judged before; 0: none.",
             initial: .int(initial.policy.verdictCacheBytes)),
     ])
 

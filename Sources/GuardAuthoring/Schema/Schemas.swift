@@ -118,10 +118,15 @@ enum Schemas {
         SchemaObject(
             [
                 property("pcre", .text, "A PCRE2 pattern."),
-                property("words", .list(.text, isNeverEmpty: true), "Words or phrases, whole and caseless."),
-                property("json", .any, "Not in this version."),
-                property("tokens", .any, "Not in this version."),
-                property("classify", .any, "Not in this version."),
+                property(
+                    "words",
+                    .anyOf([
+                        .list(.text, isNeverEmpty: true),
+                        .object(SchemaObject([property("file", .text, "A word on each line.", required: true)])),
+                    ]), "Words or phrases, whole and caseless."),
+                property("json", json, "The text as JSON."),
+                property("tokens", tokens, "The number of tokens."),
+                property("classify", classify, "A classifier's score is at least the threshold."),
                 property("any", .list(.reference("condition"), isNeverEmpty: true), "One of them matches."),
                 property("all", .list(.reference("condition"), isNeverEmpty: true), "All hold; the matches of all."),
                 property("not", .reference("condition"), "It does not hold."),
@@ -134,7 +139,7 @@ enum Schemas {
                             property("within", within, "Unicode scalars of the view.", required: true),
                         ])), "The matches of one condition that have another near."),
                 property(
-                    "validate", .string(pattern: "^(luhn|iban|ssn|nhs|base58check|jwt|entropy\\(.*\\))$"),
+                    "validate", .string(pattern: "^(luhn|iban|ssn|nhs|base58check|jwt|entropy\\(.*\\)|json-schema\\(.*\\))$"),
                     "A check that is part of the match."),
                 property(
                     "context",
@@ -144,6 +149,52 @@ enum Schemas {
                             property("within", within, "Unicode scalars of the view.", required: true),
                         ])), "What must stand near a match for it to count."),
             ], exactlyOne: [conditionKeys], needs: [("validate", "pcre")]))
+
+    private static let json: SchemaNode = {
+        let kinds = SchemaNode.oneOrMore(
+            .choice(["object", "array", "string", "number", "integer", "boolean", "null"]))
+        return .object(
+            SchemaObject([
+                property("valid", .boolean, "Whether the whole text is JSON."),
+                property(
+                    "schema", .anyOf([.text, .object(body)]),
+                    "A JSON Schema, or its file: a text that does not satisfy it matches."),
+                property("at", .oneOrMore(.text), "JSON Pointers, with `*` and `**`."),
+                property("match", .reference("condition"), "A condition on the strings there."),
+                property("type", kinds, "The value is one of these."),
+                property("notType", kinds, "The value is none of these."),
+                property("missing", .oneOrMore(.string()), "Keys that the object lacks."),
+                property("keysBesides", .oneOrMore(.string()), "Keys that are allowed: the object has others."),
+            ]))
+    }()
+
+    private static let tokens: SchemaNode = {
+        func ratio(_ name: String, _ description: String) -> SchemaObject.Property {
+            property(
+                name,
+                .object(
+                    SchemaObject([
+                        property("min", .number(0...1_000_000), "Matches below it."),
+                        property("max", .number(0...1_000_000), "Matches above it."),
+                    ])), description)
+        }
+        return .object(
+            SchemaObject([
+                property("max", .integer(0...1_000_000_000), "Matches above it."),
+                property("min", .integer(1...1_000_000_000), "Matches below it."),
+                ratio("bytesPerToken", "Bytes of the text for each token."),
+                ratio("tokensPerCharacter", "Tokens for each Unicode scalar."),
+                property("from", .integer(1...1_000_000_000), "Beside a ratio: texts with fewer tokens are not looked at."),
+                property("tokenizer", .text, "For `guardctl test`: a tokenizer file in the policy folder."),
+            ]))
+    }()
+
+    private static let classify = SchemaNode.object(
+        SchemaObject([
+            property("model", .text, "A `.gclf` file in the policy folder.", required: true),
+            property("label", .text, "One of the model's labels.", required: true),
+            property("threshold", .number(0...1), "The least score that matches.", required: true),
+        ]))
 
     private static let nearby = SchemaNode.anyOf([.list(.text, isNeverEmpty: true), .reference("condition")])
     private static let within = SchemaNode.integer(1...1000)
