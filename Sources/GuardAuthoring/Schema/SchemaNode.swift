@@ -19,6 +19,8 @@ indirect enum SchemaNode: Sendable {
     case object(SchemaObject)
     case anyOf([SchemaNode])
     case any
+    /// A key with nothing behind it.
+    case null
     /// One of the named definitions.
     case reference(String)
 
@@ -133,6 +135,7 @@ extension SchemaNode {
             ])
         case .anyOf(let nodes): return any(nodes.map { $0.schema(allowsNull: false) })
         case .any: return []
+        case .null: return [("type", .string("null"))]
         case .reference(let name): return [("$ref", .string("#/$defs/\(name)"))]
         case .object(let object): return object.schema(typed("object"), allowsNull: allowsNull)
         }

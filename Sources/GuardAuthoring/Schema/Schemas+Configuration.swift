@@ -221,10 +221,13 @@ extension Schemas {
                         [
                             property(
                                 "stdout",
-                                .object(
-                                    SchemaObject([
-                                        property("onFull", onFull, "A full buffer.", initial: .string("drop"))
-                                    ])), "Lines of JSON on standard output."),
+                                .anyOf([
+                                    .object(
+                                        SchemaObject([
+                                            property("onFull", onFull, "A full buffer.", initial: .string("drop"))
+                                        ])),
+                                    .null,
+                                ]), "Lines of JSON on standard output."),
                             property(
                                 "file",
                                 .object(
