@@ -99,7 +99,7 @@ extension RuleTestRunner {
 
     /// A failure to judge counts as found: so does guardd treat it.
     private func finds(_ bundle: RuleBundle, _ text: [UInt8]) -> Bool {
-        let evaluation = pool.with { bundle.evaluate(text.span, rules: [0], tokens: tokens, scratch: &$0) }
+        let evaluation = bundle.rules.first.map { evaluate($0, of: bundle, on: text) } ?? Evaluation()
         return !evaluation.matches.isEmpty || !evaluation.failures.isEmpty
     }
 
@@ -108,7 +108,7 @@ extension RuleTestRunner {
     ) -> MutationReport.Verdict {
         let mutant = mutation.kind == .drop ? RuleBundle.empty : mutation.alone
         for probe in probes {
-            let original = pool.with { bundle.evaluate(probe.span, rules: [rule.index], tokens: tokens, scratch: &$0) }
+            let original = evaluate(rule, of: bundle, on: probe)
             guard original.failures.isEmpty else { continue }
             let isFound = mutation.kind != .drop && finds(mutant, probe)
             if isFound == original.matches.isEmpty {

@@ -83,12 +83,17 @@ struct RuleTestRunner {
         }
     }
 
-    /// A rule that is off or in monitor mode is tested all the same.
-    private func failure(of rule: CompiledRule, on text: [UInt8], wanted: Bool) -> String? {
+    /// In the phase that the rule reads; in both, what a request is asked.
+    func evaluate(_ rule: CompiledRule, of bundle: RuleBundle, on text: [UInt8]) -> Evaluation {
         let phase: Phase = rule.phases.contains(.input) ? .input : .output
-        let evaluation = pool.with {
+        return pool.with {
             bundle.evaluate(text.span, rules: [rule.index], phase: phase, tokens: tokens, scratch: &$0)
         }
+    }
+
+    /// A rule that is off or in monitor mode is tested all the same.
+    private func failure(of rule: CompiledRule, on text: [UInt8], wanted: Bool) -> String? {
+        let evaluation = evaluate(rule, of: bundle, on: text)
         if let failure = evaluation.failures.first { return Self.problem(failure.reason) }
         if wanted, evaluation.matches.isEmpty { return "no match" }
         if !wanted, let match = evaluation.matches.first {
