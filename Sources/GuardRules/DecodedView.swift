@@ -79,6 +79,9 @@ package enum DecodedView {
         /// What made it of the reading before.
         fileprivate let kind: Kind?
 
+        /// Shows only words in disguise: leet, signs in place of spaces, letters of each word backwards.
+        var isOfWords: Bool { kind == .leet || kind == .words || kind == .wordsBackwards }
+
         package func rawRange(of range: ByteRange) -> ByteRange {
             var range = range
             for step in steps.reversed() {

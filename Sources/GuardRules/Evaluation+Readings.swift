@@ -7,18 +7,21 @@ extension RuleBundle {
     }
 
     /// Judges the readings of the decoded view beside the folded one, which has been judged. What a reading shows at the
-    /// very place where the rule has matched already, an address in rot13 say, counts once.
+    /// very place where the rule has matched already, an address in rot13 say, counts once. What the rule would find in
+    /// the folded text of that place alone does not count: it has been judged there, with the words around it that a
+    /// reading in another alphabet loses (`version 1.2.3.4`).
     func evaluateReadings(
-        _ readings: [DecodedView.Reading], _ selected: [Int], _ scratch: inout EvaluationScratch,
-        _ evaluation: inout Evaluation
+        _ readings: [DecodedView.Reading], of raw: Span<UInt8>, _ selected: [Int],
+        _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
         if readings.isEmpty { return }
-        let decoded = selected.filter { prefilter.readsDecoded($0) }
+        let readers = prefilter.readers(selected, ofWords: false)
+        let wordReaders = prefilter.readers(selected, ofWords: true)
         var known: Set<Place>?
         for reading in readings {
             var found = Evaluation()
             // Masks are written from what the reading shows: the text itself is encoded there.
-            evaluate(reading.text.span, reading.text.span, nil, prefilter.folded, decoded, &scratch, &found)
+            evaluate(reading.text.span, reading.text.span, nil, prefilter.folded, reading.isOfWords ? wordReaders : readers, &scratch, &found)
             for failure in found.failures where !evaluation.failures.contains(failure) {
                 evaluation.failures.append(failure)
             }
@@ -27,11 +30,18 @@ extension RuleBundle {
                     known = Set(evaluation.matches.map { Place(rule: $0.rule, range: $0.range) })
                 }
                 let range = reading.rawRange(of: match.range)
-                guard !range.isEmpty, known?.insert(Place(rule: match.rule, range: range)).inserted == true else {
-                    continue
-                }
+                guard !range.isEmpty, known?.insert(Place(rule: match.rule, range: range)).inserted == true,
+                    !matchesAlone(match.rule, raw.extracting(range), &scratch)
+                else { continue }
                 evaluation.matches.append(RuleMatch(rule: match.rule, range: range, mask: match.mask))
             }
         }
+    }
+
+    private func matchesAlone(_ rule: Int, _ raw: Span<UInt8>, _ scratch: inout EvaluationScratch) -> Bool {
+        let folded = FoldedView(raw: raw)
+        var found = Evaluation()
+        evaluate(folded.text.span, raw, folded, prefilter.folded, [rule], &scratch, &found)
+        return !found.matches.isEmpty
     }
 }

@@ -116,7 +116,7 @@ extension RuleBundle {
             let readsDecoded = views.contains(.decoded) && phase == .input
             if readsDecoded || views.contains(.composedDecoded) {
                 let further = DecodedView.further(than: folded, of: text)
-                if readsDecoded { evaluateReadings(further, selected, &scratch, &evaluation) }
+                if readsDecoded { evaluateReadings(further, of: text, selected, &scratch, &evaluation) }
                 if views.contains(.composedDecoded) { readings = [DecodedView.first(folded)] + further }
             }
             swap(&folded, &scratch.folded)

@@ -21,8 +21,11 @@ struct LetterStatistics: Sendable {
     // Measured on the corpus of docs/benchmarks/rules.md: 6 % and 10 % of its 1 KB texts fall below.
     private static let shiftedBelow = -12 * 16
     private static let reversedBelow = -7 * 16
-    /// So few bytes tell nothing, and cost nothing to be read in any way.
-    private static let bytesMin = 160
+    /// In so few bytes less is needed: they cost little to be read in any way.
+    private static let shortBytes = 160
+    private static let shortBelow = -3 * 16
+    /// As many 16ths of bits a pair are English, the right way round.
+    private static let englishFrom = 8
 
     private init() {
         var pairs = [Int16](repeating: 0, count: 32 * 32)
@@ -45,7 +48,6 @@ struct LetterStatistics: Sendable {
     /// One pass; the sums forget by a sixteenth with each pair, so about 16 pairs count.
     func suspicion(_ text: Span<UInt8>) -> Suspicion {
         var suspicion = Suspicion()
-        if text.count <= Self.bytesMin { return Suspicion(isShifted: true, isReversed: true) }
         pairs.withUnsafeBufferPointer { pairs in
             order.withUnsafeBufferPointer { order in
                 letters.withUnsafeBufferPointer { letters in
@@ -55,19 +57,30 @@ struct LetterStatistics: Sendable {
                         var turned = 0
                         var scoreMin = 0
                         var turnedMin = 0
+                        var scoreSum = 0
+                        var turnedSum = 0
+                        var count = 0
                         for byte in text {
                             let letter = Int(letters[Int(byte)])
                             if last != 0, letter != 0 {
                                 let pair = last << 5 | letter
                                 score += Int(pairs[pair]) - score >> 4
                                 turned += Int(order[pair]) - turned >> 4
+                                scoreSum += Int(pairs[pair])
+                                turnedSum += Int(order[pair])
                                 scoreMin = min(scoreMin, score)
                                 turnedMin = min(turnedMin, turned)
+                                count += 1
                             }
                             last = letter
                         }
                         suspicion.isShifted = scoreMin < Self.shiftedBelow
                         suspicion.isReversed = turnedMin < Self.reversedBelow
+                        if text.count <= Self.shortBytes, count > 0 {
+                            let english = Self.englishFrom * count
+                            suspicion.isShifted = scoreSum < english || scoreMin < Self.shortBelow
+                            suspicion.isReversed = turnedSum < english || turnedMin < Self.shortBelow
+                        }
                     }
                 }
             }

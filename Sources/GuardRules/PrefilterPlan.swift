@@ -39,6 +39,7 @@ struct PrefilterPlan: Sendable {
     let composed: ComposedPrefilter
     private let views: [Views]
     private let allViews: Views
+    private let looksForWords: [Bool]
 
     /// What some rules read.
     struct Views: OptionSet {
@@ -62,6 +63,7 @@ struct PrefilterPlan: Sendable {
             }
         }
         allViews = views.reduce(Views()) { $0.union($1) }
+        looksForWords = rules.map(Self.looksForWords)
         raw = View(rules, .raw)
         folded = View(rules, .folded)
         composed = ComposedPrefilter(rules)
@@ -76,8 +78,20 @@ struct PrefilterPlan: Sendable {
         return found
     }
 
-    /// By its detectors, not as a composed rule.
-    func readsDecoded(_ rule: Int) -> Bool { views[rule].contains(.decoded) }
+    /// Whether words in disguise (`DecodedView.Reading.isOfWords`) are what a rule looks for: letters in a row of either
+    /// case. What digits and signs mean in numbers, addresses and keys is what they are.
+    private static func looksForWords(_ rule: CompiledRule) -> Bool {
+        if rule.tellsCase { return false }
+        return rule.detectors.contains { detector in
+            let literals = detector.required.any
+            return !literals.isEmpty && literals.allSatisfy { $0.bytes.count { $0 &- 0x61 < 26 } >= 3 }
+        }
+    }
+
+    /// The rules of the decoded view among `selected`, by their detectors, that a reading of this kind is judged by.
+    func readers(_ selected: [Int], ofWords: Bool) -> [Int] {
+        selected.filter { views[$0].contains(.decoded) && (!ofWords || looksForWords[$0]) }
+    }
 
     /// What these patterns find depends on where the search began.
     static func literals(of detector: Detector) -> RequiredLiterals {

@@ -36,7 +36,9 @@ extension TextDecoder {
                 if isLetter(text[index]) {
                     letters += 1
                     index += 1
-                } else if case let length = signLength(text, index), length > 0, index > start || !isMark(text[index]) {
+                } else if case let length = signLength(text, index), length > 0,
+                    index > start || !isMark(text[index]) || beginsWord(text, index)
+                {
                     signs.append(Sign(at: index, length: length))
                     index += length
                 } else {
@@ -74,6 +76,11 @@ extension TextDecoder {
         }
         out.keep(text, kept..<text.count)
         return out
+    }
+
+    /// Of a mark at the start of a word: what follows is the word.
+    private static func beginsWord(_ text: Span<UInt8>, _ mark: Int) -> Bool {
+        mark + 1 < text.count && (isLetter(text[mark + 1]) || text[mark + 1] == UInt8(ascii: "$"))
     }
 
     private static func isMark(_ byte: UInt8) -> Bool {
