@@ -135,9 +135,16 @@ package enum DecodedView {
                 add(reading(of: inner, .hidden, Reading(text: [], steps: [.derived(hidden)], kind: nil)))
             }
         }
+        if let spaced = TextDecoder.spaced(raw) {
+            add(reading(of: spaced, .words, Reading(text: [], steps: [], kind: nil)))
+        }
+        if let upright = TextDecoder.upright(raw) {
+            let steps: [Step] = [.derived(upright), .turned(upright.text.count)]
+            add(Reading(text: FoldedView(raw: TextDecoder.backwards(upright.text.span)).text, steps: steps, kind: .backwards))
+        }
         expand(base, add)
-        // What was found so far may itself be encoded; of what that gives nothing is read again.
-        for index in found.indices { expand(found[index], add) }
+        // What was found so far may itself be encoded, but no words in disguise; of what that gives nothing is read again.
+        for index in found.indices where !found[index].isOfWords { expand(found[index], add) }
         return found
     }
 
@@ -149,14 +156,22 @@ package enum DecodedView {
                 addDecoded(other.text, source, add)
             }
         }
-        if source.kind != .spaced, let joined = TextDecoder.join(text) { add(reading(of: joined, .spaced, source)) }
-        if source.kind != .broken, let joined = TextDecoder.joinLines(text) { add(reading(of: joined, .broken, source)) }
-        if source.kind != .words, source.kind != .spaced, let words = TextDecoder.words(text) {
-            add(reading(of: words, .words, source))
-        }
-        if source.kind != .leet {
+        // Who turns letters or their order does not also disguise words.
+        let isTurned = source.kind == .alphabet || source.kind == .backwards
+        if !isTurned {
+            if source.kind != .spaced, let joined = TextDecoder.join(text) { add(reading(of: joined, .spaced, source)) }
+            if source.kind != .broken, let joined = TextDecoder.joinLines(text) {
+                add(reading(of: joined, .broken, source))
+            }
+            if source.kind != .spaced, let words = TextDecoder.words(text) { add(reading(of: words, .words, source)) }
             for letters in TextDecoder.leet(text) { add(reading(of: letters, .leet, source)) }
         }
+        turn(source, isTurned, add)
+    }
+
+    /// Other alphabets and directions.
+    private static func turn(_ source: Reading, _ isTurned: Bool, _ add: (Reading) -> Void) {
+        let text = source.text.span
         let statistics = LetterStatistics.shared
         let suspicion = statistics.suspicion(text)
         if suspicion.isShifted, source.kind != .alphabet {
@@ -165,14 +180,16 @@ package enum DecodedView {
             for alphabet in source.kind == nil ? [13] + best.filter({ $0 != 13 }) : best {
                 add(reading(of: TextDecoder.turn(text, alphabet: alphabet), .alphabet, source))
             }
+            if !isTurned, source.kind != .spaced {
+                if let turned = TextDecoder.turnDigits(text) { add(reading(of: turned, .alphabet, source)) }
+                if let turned = TextDecoder.turnSigns(text) { add(reading(of: turned, .alphabet, source)) }
+            }
         }
-        if suspicion.isReversed || suspicion.isShifted && source.kind == nil,
-            source.kind != .backwards, source.kind != .wordsBackwards
-        {
+        if suspicion.isReversed || suspicion.isShifted && source.kind == nil, source.kind != .backwards {
             var turned = source.steps
             turned.append(.turned(source.text.count))
             add(Reading(text: TextDecoder.backwards(text), steps: turned, kind: .backwards))
-            if suspicion.isReversed {
+            if suspicion.isReversed, !isTurned {
                 add(reading(of: TextDecoder.wordsBackwards(text), .wordsBackwards, source))
             }
         }

@@ -21,7 +21,9 @@ extension RuleBundle {
         for reading in readings {
             var found = Evaluation()
             // Masks are written from what the reading shows: the text itself is encoded there.
-            evaluate(reading.text.span, reading.text.span, nil, prefilter.folded, reading.isOfWords ? wordReaders : readers, &scratch, &found)
+            evaluate(
+                reading.text.span, reading.text.span, nil, prefilter.folded, reading.isOfWords ? wordReaders : readers,
+                &scratch, &found)
             for failure in found.failures where !evaluation.failures.contains(failure) {
                 evaluation.failures.append(failure)
             }

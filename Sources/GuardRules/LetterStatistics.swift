@@ -60,7 +60,9 @@ struct LetterStatistics: Sendable {
                         var scoreSum = 0
                         var turnedSum = 0
                         var count = 0
+                        var bits: UInt8 = 0
                         for byte in text {
+                            bits |= byte
                             let letter = Int(letters[Int(byte)])
                             if last != 0, letter != 0 {
                                 let pair = last << 5 | letter
@@ -76,6 +78,8 @@ struct LetterStatistics: Sendable {
                         }
                         suspicion.isShifted = scoreMin < Self.shiftedBelow
                         suspicion.isReversed = turnedMin < Self.reversedBelow
+                        // Of other scripts nothing is known.
+                        if text.count <= Self.shortBytes, count == 0 { suspicion.isReversed = bits >= 0x80 }
                         if text.count <= Self.shortBytes, count > 0 {
                             let english = Self.englishFrom * count
                             suspicion.isShifted = scoreSum < english || scoreMin < Self.shortBelow
@@ -88,8 +92,13 @@ struct LetterStatistics: Sendable {
         return suspicion
     }
 
+    /// 16ths of bits above chance of `second` behind `first`, ASCII bytes; 0 unless both are letters.
+    func pair(_ first: UInt8, _ second: UInt8) -> Int {
+        Int(pairs[Int(letters[Int(first)]) << 5 | Int(letters[Int(second)])])
+    }
+
     /// 16ths of bits a pair above chance, of the letters `map` makes of a text's; 0 without pairs.
-    private func score(_ text: Span<UInt8>, _ map: (UInt8) -> UInt8) -> Int {
+    func score(_ text: Span<UInt8>, _ map: (UInt8) -> UInt8 = { $0 }) -> Int {
         var last: UInt8 = 0
         var sum = 0
         var count = 0
@@ -106,7 +115,7 @@ struct LetterStatistics: Sendable {
     }
 
     /// The alphabets that make the text look most like English, better than it does as it stands: shifts (1 to 25) and
-    /// the reversed alphabet (26), best first, two at most.
+    /// the reversed alphabet (26), best first, three at most.
     func alphabets(_ text: Span<UInt8>) -> [Int] {
         // A few hundred letters tell.
         let sample = text.extracting(0..<min(text.count, 2048))
@@ -114,9 +123,9 @@ struct LetterStatistics: Sendable {
         var found: [(score: Int, alphabet: Int)] = []
         for alphabet in 1...26 {
             let score = score(sample) { Self.letter($0, alphabet) }
-            if score > max(plain, 0) { found.append((score, alphabet)) }
+            if score > plain { found.append((score, alphabet)) }
         }
-        return found.sorted { ($0.score, $1.alphabet) > ($1.score, $0.alphabet) }.prefix(2).map(\.alphabet)
+        return found.sorted { ($0.score, $1.alphabet) > ($1.score, $0.alphabet) }.prefix(3).map(\.alphabet)
     }
 
     /// A letter (1 to 26) moved on by `alphabet`, or, for 26, counted from the end.
