@@ -82,6 +82,9 @@ package enum DecodedView {
         /// Shows only words in disguise: leet, signs in place of spaces, letters of each word backwards.
         var isOfWords: Bool { kind == .leet || kind == .words || kind == .wordsBackwards }
 
+        /// In another alphabet or order.
+        var isTurned: Bool { kind == .alphabet || kind == .backwards || kind == .wordsBackwards }
+
         package func rawRange(of range: ByteRange) -> ByteRange {
             var range = range
             for step in steps.reversed() {
@@ -140,7 +143,10 @@ package enum DecodedView {
         }
         if let upright = TextDecoder.upright(raw) {
             let steps: [Step] = [.derived(upright), .turned(upright.text.count)]
-            add(Reading(text: FoldedView(raw: TextDecoder.backwards(upright.text.span)).text, steps: steps, kind: .backwards))
+            add(
+                Reading(
+                    text: FoldedView(raw: TextDecoder.backwards(upright.text.span)).text, steps: steps, kind: .backwards
+                ))
         }
         expand(base, add)
         // What was found so far may itself be encoded, but no words in disguise; of what that gives nothing is read again.

@@ -9,7 +9,8 @@ extension RuleBundle {
     /// Judges the readings of the decoded view beside the folded one, which has been judged. What a reading shows at the
     /// very place where the rule has matched already, an address in rot13 say, counts once. What the rule would find in
     /// the folded text of that place alone does not count: it has been judged there, with the words around it that a
-    /// reading in another alphabet loses (`version 1.2.3.4`).
+    /// reading in another alphabet loses (`version 1.2.3.4`). Neither does what a text that is plain English there shows
+    /// in another alphabet or order.
     func evaluateReadings(
         _ readings: [DecodedView.Reading], of raw: Span<UInt8>, _ selected: [Int],
         _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
@@ -33,7 +34,9 @@ extension RuleBundle {
                 }
                 let range = reading.rawRange(of: match.range)
                 guard !range.isEmpty, known?.insert(Place(rule: match.rule, range: range)).inserted == true,
-                    !matchesAlone(match.rule, raw.extracting(range), &scratch)
+                    !matchesAlone(match.rule, raw.extracting(range), &scratch),
+                    !reading.isTurned
+                        || !LetterStatistics.shared.isPlain(raw, range, besides: reading.text.span, match.range)
                 else { continue }
                 evaluation.matches.append(RuleMatch(rule: match.rule, range: range, mask: match.mask))
             }
