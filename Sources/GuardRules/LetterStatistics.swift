@@ -15,6 +15,8 @@ struct LetterStatistics: Sendable {
     private let pairs: [Int16]
     /// The same less that of the pair the other way round.
     private let order: [Int16]
+    /// As `pairs`, of the pair in each of the alphabets 1 to 26 (`letter`), and as it stands (0).
+    private let turned: [SIMD32<Int16>]
     /// By byte: 1 to 26 for letters of either case, else 0.
     private let letters: [UInt8]
 
@@ -22,8 +24,10 @@ struct LetterStatistics: Sendable {
     private static let shiftedBelow = -12 * 16
     private static let reversedBelow = -7 * 16
     /// In so few bytes less is needed: they cost little to be read in any way.
-    private static let shortBytes = 160
+    static let shortBytes = 160
     private static let shortBelow = -3 * 16
+    /// Alphabets that are tried, at most.
+    static let alphabetsMax = 2
     /// As many 16ths of bits a pair are English, the right way round.
     private static let englishFrom = 8
 
@@ -38,6 +42,16 @@ struct LetterStatistics: Sendable {
             if column > 26 { (row, column) = (row + 1, 1) }
         }
         self.pairs = pairs
+        turned = pairs.indices.map { pair in
+            var row = SIMD32<Int16>()
+            let (first, second) = (UInt8(pair >> 5), UInt8(pair & 31))
+            guard (1...26).contains(first), (1...26).contains(second) else { return row }
+            row[0] = pairs[pair]
+            for alphabet in 1...26 {
+                row[alphabet] = pairs[Int(Self.letter(first, alphabet)) << 5 | Int(Self.letter(second, alphabet))]
+            }
+            return row
+        }
         order = pairs.indices.map { pairs[$0] - pairs[($0 & 31) << 5 | $0 >> 5] }
         letters = (0..<256).map { byte in
             let letter = UInt8(byte) | 0x20
@@ -46,7 +60,9 @@ struct LetterStatistics: Sendable {
     }
 
     /// One pass; the sums forget by a sixteenth with each pair, so about 16 pairs count.
-    func suspicion(_ text: Span<UInt8>) -> Suspicion {
+    ///
+    /// - Parameter isShort: `text` is of one of few bytes.
+    func suspicion(_ text: Span<UInt8>, isShort: Bool) -> Suspicion {
         var suspicion = Suspicion()
         pairs.withUnsafeBufferPointer { pairs in
             order.withUnsafeBufferPointer { order in
@@ -76,7 +92,7 @@ struct LetterStatistics: Sendable {
                         }
                         suspicion.isShifted = scoreMin < Self.shiftedBelow
                         suspicion.isReversed = turnedMin < Self.reversedBelow
-                        if text.count <= Self.shortBytes, count > 0 {
+                        if isShort, count > 0 {
                             let english = Self.englishFrom * count
                             suspicion.isShifted = scoreSum < english || scoreMin < Self.shortBelow
                             suspicion.isReversed = turnedSum < english || turnedMin < Self.shortBelow
@@ -88,35 +104,38 @@ struct LetterStatistics: Sendable {
         return suspicion
     }
 
-    /// 16ths of bits a pair above chance, of the letters `map` makes of a text's; 0 without pairs.
-    private func score(_ text: Span<UInt8>, _ map: (UInt8) -> UInt8) -> Int {
-        var last: UInt8 = 0
-        var sum = 0
-        var count = 0
-        for index in text.indices {
-            let letter = letters[Int(text[index])]
-            let mapped = letter == 0 ? 0 : map(letter)
-            if last != 0, mapped != 0 {
-                sum += Int(pairs[Int(last) << 5 | Int(mapped)])
-                count += 1
-            }
-            last = mapped
-        }
-        return count == 0 ? 0 : sum / count
-    }
-
     /// The alphabets that make the text look most like English, better than it does as it stands: shifts (1 to 25) and
-    /// the reversed alphabet (26), best first, two at most.
+    /// the reversed alphabet (26), best first, `alphabetsMax` at most.
     func alphabets(_ text: Span<UInt8>) -> [Int] {
         // A few hundred letters tell.
         let sample = text.extracting(0..<min(text.count, 2048))
-        let plain = score(sample) { $0 }
-        var found: [(score: Int, alphabet: Int)] = []
-        for alphabet in 1...26 {
-            let score = score(sample) { Self.letter($0, alphabet) }
-            if score > max(plain, 0) { found.append((score, alphabet)) }
+        var sums = SIMD32<Int32>()
+        var count: Int32 = 0
+        sample.withUnsafeBufferPointer { sample in
+            var last = 0
+            var part = SIMD32<Int16>()
+            for byte in sample {
+                let letter = Int(letters[Int(byte)])
+                if last != 0, letter != 0 {
+                    part &+= turned[last << 5 | letter]
+                    count += 1
+                    // Before 16 bits overflow.
+                    if count & 255 == 0 {
+                        sums &+= SIMD32<Int32>(truncatingIfNeeded: part)
+                        part = SIMD32()
+                    }
+                }
+                last = letter
+            }
+            sums &+= SIMD32<Int32>(truncatingIfNeeded: part)
         }
-        return found.sorted { ($0.score, $1.alphabet) > ($1.score, $0.alphabet) }.prefix(2).map(\.alphabet)
+        guard count > 0 else { return [] }
+        let plain = sums[0] / count
+        var found: [(score: Int32, alphabet: Int)] = []
+        for alphabet in 1...26 where sums[alphabet] / count > max(plain, 0) {
+            found.append((sums[alphabet] / count, alphabet))
+        }
+        return found.sorted { ($0.score, $1.alphabet) > ($1.score, $0.alphabet) }.prefix(Self.alphabetsMax).map(\.alphabet)
     }
 
     /// A letter (1 to 26) moved on by `alphabet`, or, for 26, counted from the end.

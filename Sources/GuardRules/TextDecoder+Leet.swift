@@ -16,12 +16,16 @@ extension TextDecoder {
         let (inWords, bare) = signs(in: text)
         if inWords.isEmpty { return [] }
         var readings: [DerivedText] = []
-        for strokes in Strokes.allCases { readings.append(leet(text, inWords, strokes)) }
+        for strokes in ways(text, inWords) { readings.append(leet(text, inWords, strokes)) }
         if !bare.isEmpty {
             let all = (inWords + bare).sorted { $0.at < $1.at }
-            for strokes in Strokes.allCases { readings.append(leet(text, all, strokes)) }
+            for strokes in ways(text, all) { readings.append(leet(text, all, strokes)) }
         }
         return readings
+    }
+
+    private static func ways(_ text: Span<UInt8>, _ signs: [Sign]) -> ArraySlice<Strokes> {
+        signs.contains { isStroke(text[$0.at]) } ? Strokes.allCases[...] : Strokes.allCases.prefix(1)
     }
 
     private static func signs(in text: Span<UInt8>) -> (ofWords: [Sign], bare: [Sign]) {
@@ -146,6 +150,10 @@ extension TextDecoder {
         // 0, 3, 4 and @ stand for vowels.
         default: byte == UInt8(ascii: "0") || byte == UInt8(ascii: "3") || byte == UInt8(ascii: "4") || byte == 0x40
         }
+    }
+
+    private static func isStroke(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "1") || byte == UInt8(ascii: "!") || byte == UInt8(ascii: "|")
     }
 
     /// An upright stroke is an `i` or an `l`: by its neighbours, as English words have them.
