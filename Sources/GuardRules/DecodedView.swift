@@ -136,9 +136,17 @@ package enum DecodedView {
                 add(reading(of: inner, .hidden, Source().behind(hidden)))
             }
         }
+        if let spaced = TextDecoder.spaced(raw) { add(reading(of: spaced, .words, Source())) }
+        if let upright = TextDecoder.upright(raw) {
+            let turned = TextDecoder.backwards(upright.text.span)
+            var source = Source().behind(upright)
+            source.steps.append(.turned([0..<turned.count]))
+            source.changes = [[0..<turned.count]]
+            add(self.folded(turned, .backwards, source))
+        }
         expand(first(folded), add)
-        // What was found so far may itself be encoded; of what that gives nothing is read again.
-        for index in found.indices { expand(found[index], add) }
+        // What was found so far may itself be encoded, but no words in disguise; of what that gives nothing is read again.
+        for index in found.indices where !found[index].isOfWords { expand(found[index], add) }
         return found
     }
 
@@ -158,15 +166,25 @@ package enum DecodedView {
             }
             if let decoded { addDecoded(decoded, source, add) }
         }
-        // Signs in place of spaces and of letters are read in this order only: the other order shows the same, but for
-        // capitals behind what is a letter only now.
-        if kind != .spaced, kind != .leet { derive(.spaced, TextDecoder.join) }
-        if kind != .broken, kind != .leet, kind != .words { derive(.broken, TextDecoder.joinLines) }
-        if kind != .words, kind != .spaced, kind != .leet || hasCapitals(text, behind: reading.changes.last) {
-            derive(.words, TextDecoder.words)
+        // Who turns letters or their order does not also disguise words.
+        let isTurned = kind == .alphabet || kind == .backwards
+        if !isTurned {
+            if kind != .spaced { derive(.spaced, TextDecoder.join) }
+            if kind != .broken { derive(.broken, TextDecoder.joinLines) }
+            if kind != .spaced { derive(.words, TextDecoder.words) }
+            addLeet(text, places, source, add)
         }
-        if kind != .leet { addLeet(text, places, source, add) }
+        turn(reading, places, isTurned, add)
+    }
 
+    /// Other alphabets and directions.
+    private static func turn(
+        _ reading: Reading, _ places: [ByteRange], _ isTurned: Bool, _ add: (Reading) -> Void
+    ) {
+        let (text, kind, source) = (reading.text, reading.kind, Source(reading))
+        func derive(_ kind: Kind, _ places: [ByteRange], _ decode: (Span<UInt8>) -> DerivedText?) {
+            if let derived = derived(text, places, decode) { add(self.reading(of: derived, kind, source)) }
+        }
         let statistics = LetterStatistics.shared
         let isShort = text.count <= LetterStatistics.shortBytes
         let suspicions = places.map { statistics.suspicion(text.span.extracting($0), isShort: isShort) }
@@ -175,29 +193,28 @@ package enum DecodedView {
             let best = shifted.map { statistics.alphabets(text.span.extracting($0)) }
             func turn(_ alphabet: (Int) -> Int?) {
                 var index = -1
-                let turned = derived(text, shifted) { part in
+                derive(.alphabet, shifted) { part in
                     index += 1
                     return alphabet(index).map { TextDecoder.turn(part, alphabet: $0) }
                 }
-                if let turned { add(self.reading(of: turned, .alphabet, source)) }
             }
             // 13 in any case: what has no words, a key say, looks like no language whichever way it is turned.
             if kind == nil { turn { _ in 13 } }
             for rank in 0..<LetterStatistics.alphabetsMax {
                 turn { best[$0].count > rank && (kind != nil || best[$0][rank] != 13) ? best[$0][rank] : nil }
             }
+            if !isTurned, kind != .spaced {
+                derive(.alphabet, shifted, TextDecoder.turnDigits)
+                derive(.alphabet, shifted, TextDecoder.turnSigns)
+            }
         }
-        if kind == .backwards || kind == .wordsBackwards { return }
+        if kind == .backwards { return }
         let reversed = zip(places, suspicions).filter { $1.isReversed || $1.isShifted && kind == nil }.map(\.0)
         if !reversed.isEmpty { add(turned(source, text, reversed)) }
-        let reversedWords = zip(places, suspicions).filter { $1.isReversed }.map(\.0)
-        if let turned = derived(text, reversedWords, TextDecoder.wordsBackwards) {
-            add(self.reading(of: turned, .wordsBackwards, source))
+        if !isTurned {
+            let places = zip(places, suspicions).filter { $1.isReversed }.map(\.0)
+            derive(.wordsBackwards, places, TextDecoder.wordsBackwards)
         }
-    }
-
-    private static func hasCapitals(_ text: [UInt8], behind changes: [ByteRange]?) -> Bool {
-        (changes ?? []).contains { $0.upperBound < text.count && text[$0.upperBound] &- 0x41 < 26 }
     }
 
     /// `text` with what `decode` makes of some of its parts. `nil`: nothing.
@@ -252,11 +269,15 @@ package enum DecodedView {
     private static func reading(of derived: DerivedText, _ kind: Kind, _ source: Source) -> Reading {
         let made = source.behind(derived)
         if made.isFolded { return Reading(text: derived.text, steps: made.steps, kind: kind, changes: made.changes) }
-        let folded = FoldedView(raw: derived.text)
-        let changes = made.changes.map { ranges in
+        return folded(derived.text, kind, made)
+    }
+
+    private static func folded(_ text: [UInt8], _ kind: Kind, _ source: Source) -> Reading {
+        let folded = FoldedView(raw: text)
+        let changes = source.changes.map { ranges in
             ranges.map { folded.foldedOffset(ofRaw: $0.lowerBound)..<folded.foldedOffset(ofRaw: $0.upperBound) }
         }
-        return Reading(text: folded.text, steps: made.steps + [.folded(folded)], kind: kind, changes: changes)
+        return Reading(text: folded.text, steps: source.steps + [.folded(folded)], kind: kind, changes: changes)
     }
 
     /// Parts of the text backwards by scalars.

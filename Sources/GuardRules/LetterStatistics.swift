@@ -27,7 +27,7 @@ struct LetterStatistics: Sendable {
     static let shortBytes = 160
     private static let shortBelow = -3 * 16
     /// Alphabets that are tried, at most.
-    static let alphabetsMax = 2
+    static let alphabetsMax = 3
     /// As many 16ths of bits a pair are English, the right way round.
     private static let englishFrom = 8
 
@@ -76,7 +76,9 @@ struct LetterStatistics: Sendable {
                         var scoreSum = 0
                         var turnedSum = 0
                         var count = 0
+                        var bits: UInt8 = 0
                         for byte in text {
+                            bits |= byte
                             let letter = Int(letters[Int(byte)])
                             if last != 0, letter != 0 {
                                 let pair = last << 5 | letter
@@ -92,6 +94,8 @@ struct LetterStatistics: Sendable {
                         }
                         suspicion.isShifted = scoreMin < Self.shiftedBelow
                         suspicion.isReversed = turnedMin < Self.reversedBelow
+                        // Of other scripts nothing is known.
+                        if isShort, count == 0 { suspicion.isReversed = bits >= 0x80 }
                         if isShort, count > 0 {
                             let english = Self.englishFrom * count
                             suspicion.isShifted = scoreSum < english || scoreMin < Self.shortBelow
@@ -102,6 +106,27 @@ struct LetterStatistics: Sendable {
             }
         }
         return suspicion
+    }
+
+    /// 16ths of bits above chance of `second` behind `first`, ASCII bytes; 0 unless both are letters.
+    func pair(_ first: UInt8, _ second: UInt8) -> Int {
+        Int(pairs[Int(letters[Int(first)]) << 5 | Int(letters[Int(second)])])
+    }
+
+    /// 16ths of bits a pair above chance, of a text's letters; 0 without pairs.
+    func score(_ text: Span<UInt8>) -> Int {
+        var last: UInt8 = 0
+        var sum = 0
+        var count = 0
+        for index in text.indices {
+            let letter = letters[Int(text[index])]
+            if last != 0, letter != 0 {
+                sum += Int(pairs[Int(last) << 5 | Int(letter)])
+                count += 1
+            }
+            last = letter
+        }
+        return count == 0 ? 0 : sum / count
     }
 
     /// The alphabets that make the text look most like English, better than it does as it stands: shifts (1 to 25) and
@@ -132,7 +157,7 @@ struct LetterStatistics: Sendable {
         guard count > 0 else { return [] }
         let plain = sums[0] / count
         var found: [(score: Int32, alphabet: Int)] = []
-        for alphabet in 1...26 where sums[alphabet] / count > max(plain, 0) {
+        for alphabet in 1...26 where sums[alphabet] / count > plain {
             found.append((sums[alphabet] / count, alphabet))
         }
         return found.sorted { ($0.score, $1.alphabet) > ($1.score, $0.alphabet) }.prefix(Self.alphabetsMax).map(\.alphabet)

@@ -26,7 +26,24 @@ extension TextDecoder {
                 return Unit(length: length, bytes: utf8)
             }
         }
-        return unicode(text, start).map { [$0] } ?? []
+        return unicode(text, start).map { [$0] } ?? style(text, start)
+    }
+
+    /// Three or more escapes of style sheets (CSS Syntax 4.3.7): `\69 \67 `, one to six digits and a space that ends them.
+    private static func style(_ text: Span<UInt8>, _ start: Int) -> [Unit] {
+        var units: [Unit] = []
+        var index = start
+        while index + 1 < text.count, text[index] == UInt8(ascii: "\\") {
+            var end = index + 1
+            while end < text.count, end - index <= 6, hexValue(text[end]) != nil { end += 1 }
+            let count = end - index - 1
+            guard let value = number(text, index + 1, count) else { break }
+            if end < text.count, text[end] == 0x20 { end += 1 }
+            guard value >= 0x20, let unit = unit(value, end - index) else { break }
+            units.append(unit)
+            index = end
+        }
+        return units.count >= 3 ? units : []
     }
 
     /// One escape that stands for a byte.

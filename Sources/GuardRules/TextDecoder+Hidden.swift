@@ -89,4 +89,82 @@ extension TextDecoder {
         for offset in 1..<length { value = value << 6 | UInt32(text[start + offset] & 0x3F) }
         return value
     }
+
+    // MARK: invisible spaces
+
+    /// Zero-width characters between words that have no other space between them (two or more) as spaces.
+    static func spaced(_ text: Span<UInt8>) -> DerivedText? {
+        var out = DerivedText()
+        var kept = 0
+        var places = 0
+        var index = 0
+        // Of more than one character a word is made.
+        var letters = 0
+        while index < text.count {
+            let byte = text[index]
+            guard byte == 0xE2, let scalar = scalar(text, index), isInvisible(scalar) else {
+                letters = isSpace(byte) ? 0 : letters + 1
+                index += 1
+                continue
+            }
+            let end = index + 3
+            if letters > 1 || places > 0, end < text.count, !isSpace(text[end]) {
+                out.keep(text, kept..<index)
+                out.replace(3, by: [0x20])
+                kept = end
+                places += letters > 1 ? 1 : 0
+            }
+            letters = 0
+            index = end
+        }
+        guard places >= 2 else { return nil }
+        out.keep(text, kept..<text.count)
+        return out
+    }
+
+    private static func isInvisible(_ scalar: UInt32) -> Bool {
+        (0x200B...0x200D).contains(scalar) || (0x2060...0x2064).contains(scalar)
+    }
+
+    // MARK: upside down
+
+    /// What letters and signs look like when the page is turned.
+    private static let turned: [String: UInt8] = {
+        var table: [String: UInt8] = [:]
+        for (letter, likes) in [
+            ("a", "ɐ"), ("b", "q"), ("c", "ɔ"), ("d", "p"), ("e", "ǝə"), ("f", "ɟ"), ("g", "ƃᵷɓ"), ("h", "ɥ"), ("i", "ᴉı"),
+            ("j", "ɾſ"), ("k", "ʞ"), ("l", "lן"), ("m", "ɯ"), ("n", "u"), ("o", "o"), ("p", "d"), ("q", "b"), ("r", "ɹ"),
+            ("s", "s"), ("t", "ʇ"), ("u", "n"), ("v", "ʌ"), ("w", "ʍ"), ("x", "x"), ("y", "ʎ"), ("z", "z"), (".", "˙"),
+            (",", "'"), ("'", ","), ("?", "¿"), ("!", "¡"), ("&", "⅋"), ("_", "‾"), ("(", ")"), (")", "("), ("[", "]"),
+            ("]", "["), ("<", ">"), (">", "<"), ("3", "Ɛ"), ("4", "ㄣ"), ("6", "9"), ("7", "ㄥ"), ("9", "6"),
+        ] as [(String, String)] {
+            for like in likes.unicodeScalars { table[String(like)] = letter.utf8.first }
+        }
+        return table
+    }()
+
+    /// Letters turned upside down as they stand on the page, still from right to left. `nil`: there are no three that
+    /// exist only so.
+    static func upright(_ text: Span<UInt8>) -> DerivedText? {
+        // All but a few of them are of U+0250 to U+02AF.
+        guard text.indices.contains(where: { text[$0] == 0xC9 || text[$0] == 0xCA }) else { return nil }
+        var out = DerivedText()
+        var kept = 0
+        var found = 0
+        var index = 0
+        while index < text.count {
+            let length = width(text[index])
+            guard index + length <= text.count else { break }
+            if let letter = turned[String(decoding: (index..<(index + length)).map { text[$0] }, as: UTF8.self)] {
+                out.keep(text, kept..<index)
+                out.replace(length, by: [letter])
+                kept = index + length
+                if text[index] == 0xC9 || text[index] == 0xCA { found += 1 }
+            }
+            index += length
+        }
+        guard found >= 3 else { return nil }
+        out.keep(text, kept..<text.count)
+        return out
+    }
 }

@@ -8,7 +8,7 @@ extension TextDecoder {
     }
 
     /// Upright strokes (`1`, `!`, `|`) read as an i, an l, or what English words have there.
-    private enum Strokes: CaseIterable { case i, guess, l }
+    private enum Strokes: CaseIterable { case i, vowels, pairs, l }
 
     /// Digits and signs inside words read as letters (`1gn0r3`, `p4$$word`), once for each way to read strokes; where words
     /// are written so, then also with those that are nearly or all digits (`4`, `70`, `4551574n7`). Empty: there are none.
@@ -53,9 +53,11 @@ extension TextDecoder {
                 index += 1
                 continue
             }
-            // A mark at the end is punctuation.
+            // A mark at the end is punctuation, unless there is nothing else.
             var end = index
-            while signs.count > first, let last = signs.last, last.at + last.length == end, isMark(text[last.at]) {
+            while letters > 0, signs.count > first, let last = signs.last, last.at + last.length == end,
+                text[last.at] == UInt8(ascii: "!")
+            {
                 signs.removeLast()
                 end = last.at
             }
@@ -84,7 +86,8 @@ extension TextDecoder {
 
     /// Of a mark at the start of a word: what follows is the word.
     private static func beginsWord(_ text: Span<UInt8>, _ mark: Int) -> Bool {
-        mark + 1 < text.count && (isLetter(text[mark + 1]) || text[mark + 1] == UInt8(ascii: "$"))
+        guard mark + 1 < text.count, !isDigit(text[mark + 1]) else { return false }
+        return isLetter(text[mark + 1]) || text[mark + 1] != text[mark] && signLength(text, mark + 1) > 0
     }
 
     private static func isMark(_ byte: UInt8) -> Bool {
@@ -94,7 +97,8 @@ extension TextDecoder {
     /// Bytes of the sign at `at`: ASCII, or a currency's.
     private static func signLength(_ text: Span<UInt8>, _ at: Int) -> Int {
         switch text[at] {
-        case 0x30...0x39, UInt8(ascii: "@"), UInt8(ascii: "$"), UInt8(ascii: "!"), UInt8(ascii: "|"), UInt8(ascii: "+"): 1
+        case 0x30...0x39, UInt8(ascii: "@"), UInt8(ascii: "$"), UInt8(ascii: "!"), UInt8(ascii: "|"), UInt8(ascii: "+"):
+            1
         case 0xC2 where at + 1 < text.count && currencies[text[at + 1]] != nil: 2
         case 0xE2 where at + 2 < text.count && text[at + 1] == 0x82 && currencySigns[text[at + 2]] != nil: 3
         default: 0
@@ -115,71 +119,74 @@ extension TextDecoder {
 
     private static func letter(_ text: Span<UInt8>, _ sign: Sign, _ before: UInt8, _ strokes: Strokes) -> UInt8 {
         let end = sign.at + sign.length
-        let after = end < text.count ? text[end] : 0
         let byte = text[sign.at]
-        switch byte {
-        case UInt8(ascii: "0"): return UInt8(ascii: "o")
-        case UInt8(ascii: "1"), UInt8(ascii: "!"), UInt8(ascii: "|"):
+        if isStroke(byte) {
             switch strokes {
             case .i: return UInt8(ascii: "i")
             case .l: return byte == UInt8(ascii: "!") ? UInt8(ascii: "i") : UInt8(ascii: "l")
-            case .guess:
-                // -ion
-                let isO = after | 0x20 == UInt8(ascii: "o") || after == UInt8(ascii: "0")
-                if isO, end + 1 < text.count, text[end + 1] | 0x20 == UInt8(ascii: "n") { return UInt8(ascii: "i") }
-                return upright(before, after)
+            case .vowels: return besideVowels(before, text, end)
+            case .pairs: return asInPairs(before, text, end)
             }
-        case UInt8(ascii: "2"): return UInt8(ascii: "z")
-        case UInt8(ascii: "3"): return UInt8(ascii: "e")
-        case UInt8(ascii: "4"), UInt8(ascii: "@"): return UInt8(ascii: "a")
-        case UInt8(ascii: "5"), UInt8(ascii: "$"): return UInt8(ascii: "s")
-        case UInt8(ascii: "6"), UInt8(ascii: "9"): return UInt8(ascii: "g")
-        case UInt8(ascii: "7"), UInt8(ascii: "+"): return UInt8(ascii: "t")
-        case UInt8(ascii: "8"): return UInt8(ascii: "b")
-        default:
-            let last = text[sign.at + sign.length - 1]
-            return (sign.length == 2 ? currencies : currencySigns)[last] ?? byte
+        }
+        if case let letter = plainLetter(byte), letter != 0 { return letter }
+        let last = text[end - 1]
+        return (sign.length == 2 ? currencies : currencySigns)[last] ?? byte
+    }
+
+    /// An upright stroke is an `i` or an `l`: by its neighbours, as English words have them.
+    private static func besideVowels(_ before: UInt8, _ text: Span<UInt8>, _ end: Int) -> UInt8 {
+        let (i, l) = (UInt8(ascii: "i"), UInt8(ascii: "l"))
+        let next = end < text.count ? text[end] : 0
+        let after = plainLetter(next)
+        // -ion
+        if after == UInt8(ascii: "o"), end + 1 < text.count, text[end + 1] | 0x20 == UInt8(ascii: "n") { return i }
+        if isLetter(before), isStroke(next) || before == l { return l }
+        if !isLetter(before) { return isVowel(after) ? l : i }
+        if after == 0 { return isVowel(before) ? l : i }
+        switch (isVowel(before), isVowel(after)) {
+        case (true, true): return l
+        case (true, false): return "ncrsz".utf8.contains(after) ? i : l
+        case (false, true): return "pbcfgsk".utf8.contains(before) ? l : i
+        case (false, false): return i
         }
     }
 
-    private static func isVowel(_ byte: UInt8) -> Bool {
-        switch byte | 0x20 {
-        case UInt8(ascii: "a"), UInt8(ascii: "e"), UInt8(ascii: "i"), UInt8(ascii: "o"), UInt8(ascii: "u"),
-            UInt8(ascii: "y"):
-            true
-        // 0, 3, 4 and @ stand for vowels.
-        default: byte == UInt8(ascii: "0") || byte == UInt8(ascii: "3") || byte == UInt8(ascii: "4") || byte == 0x40
+    private static func isVowel(_ letter: UInt8) -> Bool { "aeiouy".utf8.contains(letter) }
+
+    /// The same by what English has more often between its neighbours, of two strokes in a row between theirs.
+    private static func asInPairs(_ before: UInt8, _ text: Span<UInt8>, _ end: Int) -> UInt8 {
+        let (i, l) = (UInt8(ascii: "i"), UInt8(ascii: "l"))
+        let statistics = LetterStatistics.shared
+        func plain(_ at: Int) -> UInt8 { at < text.count ? plainLetter(text[at]) : 0 }
+        func score(_ letter: UInt8, _ after: UInt8) -> Int {
+            (isLetter(before) ? statistics.pair(before, letter) : 0) + statistics.pair(letter, after)
         }
+        guard end < text.count, isStroke(text[end]) else {
+            return score(i, plain(end)) >= score(l, plain(end)) ? i : l
+        }
+        let after = plain(end + 1)
+        func both(_ letter: UInt8) -> Int {
+            max(score(letter, i) + statistics.pair(i, after), score(letter, l) + statistics.pair(l, after))
+        }
+        return both(i) > both(l) ? i : l
     }
 
     private static func isStroke(_ byte: UInt8) -> Bool {
         byte == UInt8(ascii: "1") || byte == UInt8(ascii: "!") || byte == UInt8(ascii: "|")
     }
 
-    /// An upright stroke is an `i` or an `l`: by its neighbours, as English words have them.
-    private static func upright(_ before: UInt8, _ after: UInt8) -> UInt8 {
-        let (i, l) = (UInt8(ascii: "i"), UInt8(ascii: "l"))
-        let hasBefore = isLetter(before)
-        let isStroke = after == UInt8(ascii: "1") || after == UInt8(ascii: "!") || after == UInt8(ascii: "|")
-        let hasAfter = isLetter(after) || isDigit(after) || after == UInt8(ascii: "@") || after == UInt8(ascii: "$")
-        if hasBefore, isStroke || before == l { return l }
-        if !hasBefore { return isVowel(after) ? l : i }
-        if !hasAfter { return isVowel(before) ? l : i }
-        switch (isVowel(before), isVowel(after)) {
-        case (true, true): return l
-        case (true, false):
-            switch after | 0x20 {
-            case UInt8(ascii: "n"), UInt8(ascii: "c"), UInt8(ascii: "r"), UInt8(ascii: "s"), UInt8(ascii: "z"): return i
-            default: return l
-            }
-        case (false, true):
-            switch before | 0x20 {
-            case UInt8(ascii: "p"), UInt8(ascii: "b"), UInt8(ascii: "c"), UInt8(ascii: "f"), UInt8(ascii: "g"),
-                UInt8(ascii: "s"), UInt8(ascii: "k"):
-                return l
-            default: return i
-            }
-        case (false, false): return i
+    /// The letter that a byte is or, if it is a digit or sign, looks like; 0 for others and strokes.
+    private static func plainLetter(_ byte: UInt8) -> UInt8 {
+        switch byte {
+        case UInt8(ascii: "0"): UInt8(ascii: "o")
+        case UInt8(ascii: "2"): UInt8(ascii: "z")
+        case UInt8(ascii: "3"): UInt8(ascii: "e")
+        case UInt8(ascii: "4"), UInt8(ascii: "@"): UInt8(ascii: "a")
+        case UInt8(ascii: "5"), UInt8(ascii: "$"): UInt8(ascii: "s")
+        case UInt8(ascii: "6"), UInt8(ascii: "9"): UInt8(ascii: "g")
+        case UInt8(ascii: "7"), UInt8(ascii: "+"): UInt8(ascii: "t")
+        case UInt8(ascii: "8"): UInt8(ascii: "b")
+        default: isLetter(byte) ? byte | 0x20 : 0
         }
     }
 }

@@ -4,7 +4,7 @@ internal import GuardCore
 /// readings of their own and change nothing in the others. All read folded text.
 extension TextDecoder {
     /// Bytes of the scalar that begins with `byte`.
-    private static func width(_ byte: UInt8) -> Int { byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4 }
+    static func width(_ byte: UInt8) -> Int { byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4 }
 
     private static func isWordByte(_ byte: UInt8) -> Bool { isAlphanumeric(byte) || byte >= 0x80 }
 
@@ -17,19 +17,28 @@ extension TextDecoder {
     }
 
     /// Characters that are spaced out (`i g n o r e`, `s.t.o.p`, `4--1--1--1`: four or more, or three letters, with the
-    /// same separator between) joined; wider gaps are the spaces between words. `nil`: there are none.
+    /// same separator between) joined; wider gaps are the spaces between words. Where signs separate, they do so in
+    /// words of two letters as well. `nil`: there are none.
     static func join(_ text: Span<UInt8>) -> DerivedText? {
+        var separators: Set<[UInt8]> = []
+        guard let joined = join(text, &separators) else { return nil }
+        return separators.isEmpty ? joined : join(text, &separators)
+    }
+
+    /// - Parameter separators: signs that separate characters; those of chains are added.
+    private static func join(_ text: Span<UInt8>, _ separators: inout Set<[UInt8]>) -> DerivedText? {
         var out = DerivedText()
         var kept = 0
         var index = 0
-        while index + 4 < text.count {
+        while index + 2 < text.count {
             let byte = text[index]
             // A character that stands alone; quick to tell, because it is looked for everywhere.
             let next = index + width(byte)
-            if next >= text.count || !isWordByte(byte) || byte & 0xC0 == 0x80 {
-                // Signs are spaced out too, but only a space tells.
-                guard next + 1 < text.count, text[next] == 0x20, text[next + 1] != 0x20, byte != 0x20, byte < 0x80,
-                    index == 0 || isSpace(text[index - 1])
+            let isSign = !isWordByte(byte) || byte & 0xC0 == 0x80
+            if next >= text.count || isSign {
+                // Signs are spaced out too, at the begin of what is.
+                guard next + 1 < text.count, byte != 0x20, byte < 0x80, !isAlphanumeric(text[next]),
+                    text[next + 1] != text[next] || text[next] != 0x20, index == 0 || isSpace(text[index - 1])
                 else {
                     index += 1
                     continue
@@ -39,11 +48,16 @@ extension TextDecoder {
                 while index < text.count, isWordByte(text[index]) { index += 1 }
                 continue
             }
-            let words = Self.chain(text, index)
+            let words = Self.chain(text, index, separators)
             let even = evenChain(text, index)
             guard let found = (even?.end ?? 0) >= (words?.end ?? 0) ? even : words else {
                 index = next
                 continue
+            }
+            if let sign = found.characters.first(where: { $0.separator > 0 && !$0.endsWord }) {
+                let start = sign.at + sign.length
+                let separator = (start..<(start + sign.separator)).map { text[$0] }
+                if !separator.contains(where: isSpace) { separators.insert(separator) }
             }
             out.keep(text, kept..<index)
             for character in found.characters {
@@ -59,12 +73,29 @@ extension TextDecoder {
         return out
     }
 
-    /// Every second character is the same sign: whatever stands between is meant, signs and spaces too.
+    /// Behind every character the same separator of one to three signs: whatever stands between is meant, signs and
+    /// spaces too.
     private static func evenChain(_ text: Span<UInt8>, _ start: Int) -> Chain? {
         let first = start + width(text[start])
-        guard first < text.count else { return nil }
-        let sign = first..<(first + width(text[first]))
-        guard sign.upperBound < text.count, !isAlphanumeric(text[first]) else { return nil }
+        var best: Chain?
+        var end = first
+        for _ in 0..<3 {
+            guard end < text.count, !isAlphanumeric(text[end]) else { break }
+            end += width(text[end])
+            // The longer of two that reach as far: `a...b...c` holds no dots.
+            if let chain = evenChain(text, start, first..<end), chain.end >= (best?.end ?? 0) { best = chain }
+        }
+        return best
+    }
+
+    private static func evenChain(_ text: Span<UInt8>, _ start: Int, _ separator: ByteRange) -> Chain? {
+        func isSeparator(_ at: Int) -> Bool {
+            guard at + separator.count <= text.count else { return false }
+            return separator.indices.allSatisfy { text[at + $0 - separator.lowerBound] == text[$0] }
+        }
+        guard separator.upperBound < text.count,
+            isSeparator(separator.upperBound + width(text[separator.upperBound]))
+        else { return nil }
         var chain = Chain()
         var at = start
         var letters = 0
@@ -72,12 +103,11 @@ extension TextDecoder {
             let end = at + width(text[at])
             guard end <= text.count else { break }
             if isLetter(text[at]) || text[at] >= 0x80 { letters += 1 }
-            var isNext = end + sign.count < text.count
-            if isNext { for offset in 0..<sign.count where text[end + offset] != text[first + offset] { isNext = false } }
-            chain.characters.append((at, end - at, isNext ? sign.count : 0, false))
+            let isNext = end + separator.count < text.count && isSeparator(end)
+            chain.characters.append((at, end - at, isNext ? separator.count : 0, false))
             chain.end = end
             guard isNext else { break }
-            at = end + sign.count
+            at = end + separator.count
         }
         // The last one may be the begin of a word.
         if chain.end < text.count, isAlphanumeric(text[chain.end]) {
@@ -89,7 +119,9 @@ extension TextDecoder {
         return chain.characters.count >= 6 && letters >= 3 || chain.characters.count >= 10 ? chain : nil
     }
 
-    private static func chain(_ text: Span<UInt8>, _ start: Int) -> Chain? {
+    private static func chain(
+        _ text: Span<UInt8>, _ start: Int, _ separators: Set<[UInt8]>
+    ) -> Chain? {
         let first = width(text[start])
         var separatorEnd = start + first
         if text[separatorEnd] >= 0x80 {
@@ -125,7 +157,8 @@ extension TextDecoder {
             let length = width(text[at])
             guard at + length < text.count else { return length }
             let after = text[at + length]
-            if isAlphanumeric(after) || !isSpaced && !isWordByte(text[at]) && !isSeparator(at + length) { return 0 }
+            if isAlphanumeric(after) { return 0 }
+            if !isSpaced, !isWordByte(text[at]), !isSeparator(at + length), !isSpace(after) { return 0 }
             if isSpaced, !isSpace(after) { return 0 }
             if after >= 0x80, text[separator.lowerBound] < 0x80 { return 0 }
             return length
@@ -160,7 +193,8 @@ extension TextDecoder {
             (at, length) = (gap, next)
         }
         let joined = chain.characters.count { $0.separator == separator.count && !$0.endsWord }
-        return joined >= 2 && (letters >= 3 || chain.characters.count >= 6) ? chain : nil
+        if joined >= 2, letters >= 3 || chain.characters.count >= 6 { return chain }
+        return joined == 1 && letters == 2 && separators.contains(separator.map { text[$0] }) ? chain : nil
     }
 
     // MARK: broken lines
@@ -206,33 +240,45 @@ extension TextDecoder {
         var out = DerivedText()
         var kept = 0
         var index = 0
+        var humps: [Int] = []
+        var joints: [Int] = []
+        var signs: [ByteRange] = []
         while index < text.count {
-            guard isLetter(text[index]) else {
-                index += 1
-                continue
-            }
             let start = index
-            var joints: [Int] = []
-            var humps: [Int] = []
-            var sign: UInt8 = 0
-            while index < text.count {
+            humps.removeAll(keepingCapacity: true)
+            joints.removeAll(keepingCapacity: true)
+            signs.removeAll(keepingCapacity: true)
+            while index < text.count, !isSpace(text[index]) {
                 let byte = text[index]
-                if isWordByte(byte) {
-                    if byte &- 0x41 < 26, index > start, text[index - 1] &- 0x61 < 26 { humps.append(index) }
-                    index += 1
-                } else if isJoint(byte), sign == 0 || sign == byte, index + 1 < text.count, isWordByte(text[index + 1]) {
-                    sign = byte
-                    joints.append(index)
-                    index += 1
-                } else {
-                    break
+                if byte >= 0x80 {
+                    // Letters of Latin words are ASCII now: what stands between is a sign.
+                    let sign = index
+                    while index < text.count, text[index] >= 0x80 { index += 1 }
+                    if sign > start, isAlphanumeric(text[sign - 1]), index - sign <= 12, index < text.count,
+                        isAlphanumeric(text[index])
+                    {
+                        signs.append(sign..<index)
+                    }
+                    continue
                 }
+                if index > start, isWordByte(text[index - 1]) {
+                    if byte &- 0x41 < 26, text[index - 1] &- 0x61 < 26 { humps.append(index) }
+                    if isJoint(byte), index + 1 < text.count, isWordByte(text[index + 1]) { joints.append(index) }
+                }
+                index += 1
             }
-            if joints.count >= 2 {
-                for joint in joints {
+            if let sign = commonSign(text, joints) {
+                // Where the sign stands for spaces, it does so beside other signs too.
+                for joint in start..<index where text[joint] == sign {
                     out.keep(text, kept..<joint)
                     out.change(to: 0x20)
                     kept = joint + 1
+                }
+            } else if signs.count >= 2 {
+                for sign in signs {
+                    out.keep(text, kept..<sign.lowerBound)
+                    out.replace(sign.count, by: [0x20])
+                    kept = sign.upperBound
                 }
             } else if joints.isEmpty, humps.count >= 2 {
                 for hump in humps {
@@ -241,13 +287,25 @@ extension TextDecoder {
                     kept = hump + 1
                 }
             }
-            if index == start { index += 1 }
+            index = max(index, start + 1)
         }
         guard kept > 0 else { return nil }
         out.keep(text, kept..<text.count)
         return out
     }
 
+    /// The sign that most joints are, the first of several; at least two.
+    private static func commonSign(_ text: Span<UInt8>, _ joints: [Int]) -> UInt8? {
+        guard joints.count >= 2 else { return nil }
+        var best: (sign: UInt8, count: Int) = (0, 1)
+        for joint in joints.prefix(64) where text[joint] != best.sign {
+            let count = joints.count { text[$0] == text[joint] }
+            if count > best.count { best = (text[joint], count) }
+        }
+        return best.count > 1 ? best.sign : nil
+    }
+
+    /// Of ASCII.
     private static func isJoint(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "+"), UInt8(ascii: "/"),
@@ -275,6 +333,35 @@ extension TextDecoder {
         return out
     }
 
+    /// rot18: 13 for letters and 5 for digits. `nil`: there are no digits.
+    static func turnDigits(_ text: Span<UInt8>) -> DerivedText? {
+        guard text.indices.contains(where: { isDigit(text[$0]) }) else { return nil }
+        var out = DerivedText()
+        for index in text.indices {
+            let byte = text[index]
+            if isDigit(byte) {
+                out.change(to: 0x30 + (byte - 0x30 + 5) % 10)
+            } else if isLetter(byte) {
+                out.change(to: LetterStatistics.letter((byte | 0x20) - 0x60, 13) + 0x60 - (byte < 0x60 ? 0x20 : 0))
+            } else {
+                out.change(to: byte)
+            }
+        }
+        return out
+    }
+
+    /// rot47: all 94 printable characters moved on by half. `nil`: that looks no more like English than the text does.
+    static func turnSigns(_ text: Span<UInt8>) -> DerivedText? {
+        var out = DerivedText()
+        for index in text.indices {
+            let byte = text[index]
+            out.change(to: byte &- 0x21 < 94 ? 0x21 + (byte - 0x21 + 47) % 94 : byte)
+        }
+        let statistics = LetterStatistics.shared
+        let score = statistics.score(out.text.span)
+        return score > 0 && score > statistics.score(text) ? out : nil
+    }
+
     /// The scalars in the other order.
     static func backwards(_ text: Span<UInt8>) -> [UInt8] {
         var out: [UInt8] = []
@@ -289,17 +376,17 @@ extension TextDecoder {
         return out
     }
 
-    /// The letters of each word in the other order; a word of which a part is meant is edited whole.
+    /// The characters of each word in the other order; a word of which a part is meant is edited whole.
     static func wordsBackwards(_ text: Span<UInt8>) -> DerivedText {
         var out = DerivedText()
         var index = 0
         var kept = 0
         while index < text.count {
             var end = index
-            while end < text.count, !isSpace(text[end]), text[end] < 0x80 { end += 1 }
+            while end < text.count, !isSpace(text[end]) { end += 1 }
             if end - index > 1 {
                 out.keep(text, kept..<index)
-                out.replace(end - index, by: (index..<end).reversed().map { text[$0] })
+                out.replace(end - index, by: backwards(text.extracting(index..<end)))
                 kept = end
             }
             index = max(end, index + 1)

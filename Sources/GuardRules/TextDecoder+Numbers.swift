@@ -33,7 +33,7 @@ extension TextDecoder {
         guard list.count >= 4 else { return nil }
         var found: [(start: Int, unit: Unit)] = []
         for values in readings(list) {
-            guard let part = printablePart(values), let bytes = text8(Array(values[part])), isWordy(bytes) else { continue }
+            guard let part = printablePart(values), let bytes = text8(Array(values[part])), isWordy(bytes, 3, of: 5) else { continue }
             let from = list[part.lowerBound].start
             found.append((from, Unit(length: list[part.upperBound - 1].end - from, bytes: bytes)))
         }

@@ -18,6 +18,7 @@ extension TextDecoder {
             if isPrintable(bytes) { return bytes }
             if let text = utf16(bytes) { return text }
         }
+        if let bytes = base32(letters, hasDigitsFirst: true), isPrintable(bytes) { return bytes }
         return nil
     }
 
@@ -48,7 +49,9 @@ extension TextDecoder {
     }
 
     /// RFC 4648, either case but not both, no padding.
-    private static func base32(_ letters: [UInt8]) -> [UInt8]? {
+    ///
+    /// - Parameter hasDigitsFirst: the alphabet that keeps the order of bytes (section 7).
+    private static func base32(_ letters: [UInt8], hasDigitsFirst: Bool = false) -> [UInt8]? {
         var bytes: [UInt8] = []
         var bits: UInt32 = 0
         var count = 0
@@ -56,11 +59,13 @@ extension TextDecoder {
         for letter in letters {
             let value: UInt8
             switch letter {
-            case 0x41...0x5A: (value, cases) = (letter - 0x41, cases | 1)
-            case 0x61...0x7A: (value, cases) = (letter - 0x61, cases | 2)
+            case 0x41...0x5A: (value, cases) = (letter - 0x41 + (hasDigitsFirst ? 10 : 0), cases | 1)
+            case 0x61...0x7A: (value, cases) = (letter - 0x61 + (hasDigitsFirst ? 10 : 0), cases | 2)
+            case 0x30...0x39 where hasDigitsFirst: value = letter - 0x30
             case 0x32...0x37: value = letter - 0x32 + 26
             default: return nil
             }
+            if value > 31 { return nil }
             bits = (bits << 5 | UInt32(value)) & 0xFFFF
             count += 5
             if count >= 8 {

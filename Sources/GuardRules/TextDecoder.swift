@@ -155,8 +155,8 @@ enum TextDecoder {
     }
 
     /// Printable, and mostly letters, digits and spaces: what a chance decoding of ordinary text is not.
-    static func isWordy(_ bytes: [UInt8]) -> Bool {
+    static func isWordy(_ bytes: [UInt8], _ part: Int = 3, of whole: Int = 4) -> Bool {
         guard isPrintable(bytes) else { return false }
-        return bytes.count { isAlphanumeric($0) || isSpace($0) || $0 >= 0x80 } * 4 >= bytes.count * 3
+        return bytes.count { isAlphanumeric($0) || isSpace($0) || $0 >= 0x80 } * whole >= bytes.count * part
     }
 }
