@@ -6,11 +6,16 @@ enum ChangedStretches {
     /// are no further apart), or does not count.
     static let leadBytes = 256
     static let trailBytes = 512
+    /// Of words in disguise.
+    static let wordLeadBytes = 128
+    static let wordTrailBytes = 256
 
     /// What is near a change of every set; all of `text` if there is no set.
     ///
+    /// - Parameter isOfWords: only words in disguise were changed.
     /// - Returns: ranges of `text` on character boundaries, ascending and apart.
-    static func of(_ changes: [[ByteRange]], in text: [UInt8]) -> [ByteRange] {
+    static func of(_ changes: [[ByteRange]], in text: [UInt8], isOfWords: Bool) -> [ByteRange] {
+        let (leadBytes, trailBytes) = isOfWords ? (wordLeadBytes, wordTrailBytes) : (leadBytes, trailBytes)
         guard let first = changes.first else { return [0..<text.count] }
         var stretches = around(first, text.count, leadBytes, trailBytes)
         for set in changes.dropFirst() where !stretches.isEmpty {
@@ -85,13 +90,18 @@ enum ChangedStretches {
     }
 
     /// Whether one of `changes`, ascending and apart, has a byte of `range` or borders it.
-    static func touch(_ changes: [ByteRange], _ range: ByteRange) -> Bool {
+    static func touch(_ changes: [ByteRange], _ range: ByteRange) -> Bool { !touched(changes, range).isEmpty }
+
+    /// Those of `ranges`, ascending and apart, that have a byte of `range` or border it.
+    static func touched(_ ranges: [ByteRange], _ range: ByteRange) -> ArraySlice<ByteRange> {
         var low = 0
-        var high = changes.count
+        var high = ranges.count
         while low < high {
             let middle = (low + high) / 2
-            if changes[middle].upperBound < range.lowerBound { low = middle + 1 } else { high = middle }
+            if ranges[middle].upperBound < range.lowerBound { low = middle + 1 } else { high = middle }
         }
-        return low < changes.count && changes[low].lowerBound <= range.upperBound
+        var end = low
+        while end < ranges.count, ranges[end].lowerBound <= range.upperBound { end += 1 }
+        return ranges[low..<end]
     }
 }

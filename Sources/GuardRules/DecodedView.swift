@@ -23,7 +23,11 @@ package enum DecodedView {
         package let stretches: [ByteRange]
 
         /// Shows only words in disguise: leet, signs in place of spaces, letters of each word backwards.
-        var isOfWords: Bool { kind == .leet || kind == .words || kind == .wordsBackwards }
+        var isOfWords: Bool { Self.isOfWords(kind) }
+
+        private static func isOfWords(_ kind: Kind?) -> Bool {
+            kind == .leet || kind == .words || kind == .wordsBackwards
+        }
 
         /// Of its last step, for figures.
         package var name: String { kind.map { "\($0)" } ?? "folded" }
@@ -33,7 +37,7 @@ package enum DecodedView {
             self.steps = steps
             self.kind = kind
             self.changes = changes
-            stretches = ChangedStretches.of(changes, in: text)
+            stretches = ChangedStretches.of(changes, in: text, isOfWords: Self.isOfWords(kind))
         }
 
         /// Whether a range has or borders something of all that was changed.
@@ -47,20 +51,23 @@ package enum DecodedView {
                 switch step {
                 case .folded(let view): range = view.rawRange(of: range)
                 case .derived(let text): range = text.sourceRange(of: range)
-                case .turned(let parts): range = parts.reduce(range, Self.turnedBack)
+                case .turned(let parts): range = Self.turnedBack(range, parts)
                 }
             }
             return range
         }
 
         /// A range of which only a part was turned stands for all of what was turned.
-        private static func turnedBack(_ range: ByteRange, _ part: ByteRange) -> ByteRange {
-            guard range.overlaps(part) else { return range }
-            if range.lowerBound < part.lowerBound || range.upperBound > part.upperBound {
-                return min(range.lowerBound, part.lowerBound)..<max(range.upperBound, part.upperBound)
+        private static func turnedBack(_ range: ByteRange, _ parts: [ByteRange]) -> ByteRange {
+            var turned = range
+            for part in ChangedStretches.touched(parts, range) where part.overlaps(range) {
+                if range.lowerBound >= part.lowerBound, range.upperBound <= part.upperBound {
+                    let sum = part.lowerBound + part.upperBound
+                    return (sum - range.upperBound)..<(sum - range.lowerBound)
+                }
+                turned = min(turned.lowerBound, part.lowerBound)..<max(turned.upperBound, part.upperBound)
             }
-            let sum = part.lowerBound + part.upperBound
-            return (sum - range.upperBound)..<(sum - range.lowerBound)
+            return turned
         }
     }
 
@@ -160,7 +167,9 @@ package enum DecodedView {
         var isAmbiguous = false
         for isSecond in [false, true] where !isSecond || isAmbiguous {
             let decoded = derived(text, places) { part in
-                guard let decoded = TextDecoder.decode(part, isSecond: isSecond) else { return nil }
+                guard TextDecoder.mayDecode(part), let decoded = TextDecoder.decode(part, isSecond: isSecond) else {
+                    return nil
+                }
                 if decoded.isAmbiguous { isAmbiguous = true }
                 return decoded.text
             }
@@ -290,12 +299,11 @@ package enum DecodedView {
         }
         turned.append(contentsOf: text[turned.count...])
         let changes = source.changes.map { ranges in
-            ranges.map { range in
-                guard let part = parts.first(where: { $0.overlaps(range) || $0.contains(range.lowerBound) }) else {
-                    return range
+            ranges.flatMap { range in
+                ChangedStretches.touched(parts, range).map { part in
+                    let (low, high) = (max(range.lowerBound, part.lowerBound), min(range.upperBound, part.upperBound))
+                    return (part.lowerBound + part.upperBound - high)..<(part.lowerBound + part.upperBound - low)
                 }
-                let (low, high) = (max(range.lowerBound, part.lowerBound), min(range.upperBound, part.upperBound))
-                return (part.lowerBound + part.upperBound - high)..<(part.lowerBound + part.upperBound - low)
             }.sorted { $0.lowerBound < $1.lowerBound }
         }
         return Reading(
