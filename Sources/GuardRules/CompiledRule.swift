@@ -38,6 +38,10 @@ package struct CompiledRule: Sendable {
         } ?? []
     }
 
+    /// Its matches in a complete text are the union of its detectors', in each reading: all but what asks for several
+    /// things. On streams it may be composed all the same.
+    var isFlat: Bool { composed.map { view == .decoded && $0.tree.isFlat } ?? true }
+
     /// A pattern says for itself where case matters: what it looks for is lost in other letters.
     package var tellsCase: Bool {
         (detectors + (composed?.detectors ?? [])).contains {

@@ -23,7 +23,7 @@ struct ComposedPrefilter: Sendable {
             var members: [Member] = []
             var literals: [RequiredLiterals] = []
             for rule in rules where rule.view == view {
-                guard let composed = rule.composed else { continue }
+                guard let composed = rule.composed, !rule.isFlat else { continue }
                 members.append(Member(rule: rule.index, tree: composed.tree, first: literals.count))
                 literals += composed.detectors.map { PrefilterPlan.literals(of: $0) }
             }
@@ -63,7 +63,7 @@ struct ComposedPrefilter: Sendable {
 
     init(_ rules: [CompiledRule]) {
         ruleCount = rules.count
-        self.rules = rules.filter { $0.composed != nil }.map(\.index)
+        self.rules = rules.filter { !$0.isFlat }.map(\.index)
         raw = View(rules, .raw)
         folded = View(rules, .folded)
         decoded = View(rules, .decoded)

@@ -48,6 +48,8 @@ package struct ComposedRule: Sendable {
         var rawRange: (ByteRange) -> ByteRange
         /// Masks are written from the raw text; in the decoded view from the reading, which is not the encoded span.
         var masksFromRaw: Bool
+        /// Set where only what it changed is judged.
+        var decoded: DecodedView.Reading?
     }
 
     /// Judges a complete text, valid UTF-8.
@@ -71,9 +73,11 @@ package struct ComposedRule: Sendable {
             let reading = Reading(rawRange: { folded.rawRange(of: $0) }, masksFromRaw: true)
             result.matches = matches(folded.text.span, raw, reading, &run, &scratch)
         case .decoded:
-            for decoded in readings ?? DecodedView.readings(of: raw) {
+            for decoded in readings ?? DecodedView.readings(of: raw, keepsDistant: !tree.isFlat) {
                 let text = decoded.text
-                let reading = Reading(rawRange: { decoded.rawRange(of: $0) }, masksFromRaw: false)
+                let reading = Reading(
+                    rawRange: { decoded.rawRange(of: $0) }, masksFromRaw: false,
+                    decoded: tree.isFlat ? decoded : nil)
                 result.matches += matches(text.span, raw, reading, &run, &scratch).filter { !$0.range.isEmpty }
             }
         }
@@ -157,14 +161,35 @@ package struct ComposedRule: Sendable {
         _ detector: Detector, _ text: Span<UInt8>, _ raw: Span<UInt8>, _ reading: Reading, _ run: inout Run,
         _ scratch: inout MatchScratch, _ matches: inout [Match]
     ) {
-        var from = 0
-        while from < text.count {
-            switch detector.firstMatch(in: text, from: from, mode: .complete, scratch: &scratch) {
+        guard let decoded = reading.decoded else {
+            find(detector, text, raw, reading, within: 0..<text.count, &run, &scratch, &matches)
+            return
+        }
+        for stretch in decoded.stretches {
+            find(detector, text, raw, reading, within: stretch, &run, &scratch, &matches)
+        }
+    }
+
+    private func find(
+        _ detector: Detector, _ text: Span<UInt8>, _ raw: Span<UInt8>, _ reading: Reading, within stretch: ByteRange,
+        _ run: inout Run, _ scratch: inout MatchScratch, _ matches: inout [Match]
+    ) {
+        var from = stretch.lowerBound
+        while from < stretch.upperBound {
+            switch detector.firstMatch(
+                in: text, from: from, through: stretch.upperBound - 1, mode: .complete, scratch: &scratch)
+            {
             case .none, .partial: return
             case .failed(let failure):
                 run.failures.append(.init(failure))
                 return
             case .match(let range):
+                guard range.upperBound <= stretch.upperBound,
+                    !detector.contexts.isEmpty || reading.decoded?.isChanged(range) != false
+                else {
+                    from = range.upperBound
+                    continue
+                }
                 guard run.matchesLeft > 0 else {
                     run.failures.append(.tooManyMatches)
                     return

@@ -1,67 +1,5 @@
 package import GuardCore
 
-/// A text made from another one, with the way back: offsets advance together in linear runs, and all bytes of another
-/// run stand for all source bytes of that run.
-package struct DerivedText: Sendable {
-    package private(set) var text: [UInt8] = []
-    private var runs: [Run] = []
-    private var sourceCount = 0
-
-    private struct Run: Sendable {
-        var out: Int
-        var source: Int
-        var linear: Bool
-    }
-
-    /// Source bytes that stay as they are.
-    mutating func keep(_ bytes: Span<UInt8>, _ range: ByteRange) {
-        guard !range.isEmpty else { return }
-        if runs.last?.linear != true { runs.append(Run(out: text.count, source: sourceCount, linear: true)) }
-        for index in range { text.append(bytes[index]) }
-        sourceCount += range.count
-    }
-
-    /// The next source byte is read as another one.
-    mutating func change(to byte: UInt8) {
-        if runs.last?.linear != true { runs.append(Run(out: text.count, source: sourceCount, linear: true)) }
-        text.append(byte)
-        sourceCount += 1
-    }
-
-    /// `bytes` stand for the next `source` source bytes.
-    mutating func replace(_ source: Int, by bytes: some Collection<UInt8>) {
-        runs.append(Run(out: text.count, source: sourceCount, linear: false))
-        text.append(contentsOf: bytes)
-        sourceCount += source
-    }
-
-    /// The source bytes that a range of `text` stands for; widened to whole encoded spans.
-    package func sourceRange(of range: ByteRange) -> ByteRange {
-        guard !range.isEmpty, let first = run(at: range.lowerBound), let last = run(at: range.upperBound - 1) else {
-            return sourceCount..<sourceCount
-        }
-        let start = runs[first].source + (runs[first].linear ? range.lowerBound - runs[first].out : 0)
-        let end: Int
-        if runs[last].linear {
-            end = runs[last].source + (range.upperBound - runs[last].out)
-        } else {
-            end = last + 1 < runs.count ? runs[last + 1].source : sourceCount
-        }
-        return start..<max(start, end)
-    }
-
-    /// The last run that begins at or before `offset`: of runs that decoded to nothing the one behind holds the byte.
-    private func run(at offset: Int) -> Int? {
-        var low = 0
-        var high = runs.count
-        while low < high {
-            let middle = (low + high) / 2
-            if runs[middle].out <= offset { low = middle + 1 } else { high = middle }
-        }
-        return low > 0 ? low - 1 : nil
-    }
-}
-
 /// The readings of the `decoded` view: the folded text, and what is left when what is encoded or disguised in it is read
 /// as what it stands for, in place, up to two levels deep. Each reading is folded, as the `folded` view is.
 /// `docs/rules.md` lists what is taken as encoded.
@@ -78,9 +16,34 @@ package enum DecodedView {
         fileprivate let steps: [Step]
         /// What made it of the reading before.
         fileprivate let kind: Kind?
+        /// Of each step that made it what it changed: ranges of `text`, ascending and apart. None in the folded text.
+        fileprivate let changes: [[ByteRange]]
+        /// Where rules look for matches: around what every step changed. Ascending and apart; empty: the steps are too
+        /// far from one another to show together what one of them does not show alone.
+        package let stretches: [ByteRange]
 
         /// Shows only words in disguise: leet, signs in place of spaces, letters of each word backwards.
-        var isOfWords: Bool { kind == .leet || kind == .words || kind == .wordsBackwards }
+        var isOfWords: Bool { Self.isOfWords(kind) }
+
+        private static func isOfWords(_ kind: Kind?) -> Bool {
+            kind == .leet || kind == .words || kind == .wordsBackwards
+        }
+
+        /// Of its last step, for figures.
+        package var name: String { kind.map { "\($0)" } ?? "folded" }
+
+        fileprivate init(text: [UInt8], steps: [Step], kind: Kind?, changes: [[ByteRange]]) {
+            self.text = text
+            self.steps = steps
+            self.kind = kind
+            self.changes = changes
+            stretches = ChangedStretches.of(changes, in: text, isOfWords: Self.isOfWords(kind))
+        }
+
+        /// Whether a range has or borders something of all that was changed.
+        package func isChanged(_ range: ByteRange) -> Bool {
+            changes.allSatisfy { ChangedStretches.touch($0, range) }
+        }
 
         /// In another alphabet or order.
         var isTurned: Bool { kind == .alphabet || kind == .backwards || kind == .wordsBackwards }
@@ -91,127 +54,262 @@ package enum DecodedView {
                 switch step {
                 case .folded(let view): range = view.rawRange(of: range)
                 case .derived(let text): range = text.sourceRange(of: range)
-                case .turned(let count): range = (count - range.upperBound)..<(count - range.lowerBound)
+                case .turned(let parts): range = Self.turnedBack(range, parts)
                 }
             }
             return range
+        }
+
+        /// A range of which only a part was turned stands for all of what was turned.
+        private static func turnedBack(_ range: ByteRange, _ parts: [ByteRange]) -> ByteRange {
+            var turned = range
+            for part in ChangedStretches.touched(parts, range) where part.overlaps(range) {
+                if range.lowerBound >= part.lowerBound, range.upperBound <= part.upperBound {
+                    let sum = part.lowerBound + part.upperBound
+                    return (sum - range.upperBound)..<(sum - range.lowerBound)
+                }
+                turned = min(turned.lowerBound, part.lowerBound)..<max(turned.upperBound, part.upperBound)
+            }
+            return turned
         }
     }
 
     fileprivate enum Step: Sendable {
         case folded(FoldedView)
         case derived(DerivedText)
-        /// Backwards by scalars, of so many bytes.
-        case turned(Int)
+        /// Backwards by scalars, in these ranges.
+        case turned([ByteRange])
     }
 
     fileprivate enum Kind: Sendable {
         case hidden, encoded, spaced, broken, words, leet, alphabet, backwards, wordsBackwards
     }
 
+    /// What a step begins with: a reading, or the raw text or what was decoded before it is folded.
+    private struct Source {
+        var steps: [Step] = []
+        var changes: [[ByteRange]] = []
+        var isFolded = false
+
+        init() {}
+
+        init(_ reading: Reading) {
+            steps = reading.steps
+            changes = reading.changes
+            isFolded = true
+        }
+
+        func behind(_ derived: DerivedText) -> Source {
+            var source = self
+            source.steps.append(.derived(derived))
+            source.changes = source.changes.map { $0.map(derived.range(ofSource:)) } + [derived.changes]
+            source.isFolded = isFolded && derived.isFolded
+            return source
+        }
+    }
+
     /// The folded text first.
-    package static func readings(of raw: Span<UInt8>) -> [Reading] {
+    ///
+    /// - Parameter keepsDistant: those without stretches too, for rules that hold by what stands in several places.
+    package static func readings(of raw: Span<UInt8>, keepsDistant: Bool = false) -> [Reading] {
         let folded = FoldedView(raw: raw)
-        return [first(folded)] + further(than: folded, of: raw)
+        return [first(folded)] + further(than: folded, of: raw, keepsDistant: keepsDistant)
     }
 
     /// The folded text as a reading.
     static func first(_ folded: FoldedView) -> Reading {
-        Reading(text: folded.text, steps: [.folded(folded)], kind: nil)
+        Reading(text: folded.text, steps: [.folded(folded)], kind: nil, changes: [])
     }
 
     /// All but the folded text itself.
-    package static func further(than folded: FoldedView, of raw: Span<UInt8>) -> [Reading] {
+    package static func further(
+        than folded: FoldedView, of raw: Span<UInt8>, keepsDistant: Bool = false
+    ) -> [Reading] {
         var found: [Reading] = []
+        var distant = 0
         var bytes = 0
         func add(_ reading: Reading) {
-            guard found.count < readingsMax, bytes + reading.text.count <= raw.count * bytesFactor + 4096,
+            if reading.stretches.isEmpty {
+                guard keepsDistant, distant < readingsMax else { return }
+                distant += 1
+            }
+            guard found.count - distant < readingsMax,
+                bytes + reading.text.count <= raw.count * bytesFactor + 4096,
                 reading.text != folded.text, !found.contains(where: { $0.text == reading.text })
             else { return }
             bytes += reading.text.count
             found.append(reading)
         }
-        let base = Reading(text: folded.text, steps: [.folded(folded)], kind: nil)
         if let hidden = TextDecoder.hidden(raw) {
-            add(reading(of: hidden, .hidden, Reading(text: [], steps: [], kind: nil)))
+            add(reading(of: hidden, .hidden, Source()))
             if let inner = TextDecoder.hidden(hidden.text.span) {
-                add(reading(of: inner, .hidden, Reading(text: [], steps: [.derived(hidden)], kind: nil)))
+                add(reading(of: inner, .hidden, Source().behind(hidden)))
             }
         }
-        if let spaced = TextDecoder.spaced(raw) {
-            add(reading(of: spaced, .words, Reading(text: [], steps: [], kind: nil)))
-        }
+        if let spaced = TextDecoder.spaced(raw) { add(reading(of: spaced, .words, Source())) }
         if let upright = TextDecoder.upright(raw) {
-            let steps: [Step] = [.derived(upright), .turned(upright.text.count)]
-            add(
-                Reading(
-                    text: FoldedView(raw: TextDecoder.backwards(upright.text.span)).text, steps: steps, kind: .backwards
-                ))
+            let turned = TextDecoder.backwards(upright.text.span)
+            var source = Source().behind(upright)
+            source.steps.append(.turned([0..<turned.count]))
+            source.changes = [[0..<turned.count]]
+            add(self.folded(turned, .backwards, source))
         }
-        expand(base, add)
+        expand(first(folded), add)
         // What was found so far may itself be encoded, but no words in disguise; of what that gives nothing is read again.
         for index in found.indices where !found[index].isOfWords { expand(found[index], add) }
         return found
     }
 
-    private static func expand(_ source: Reading, _ add: (Reading) -> Void) {
-        let text = source.text.span
-        if let decoded = TextDecoder.decode(text) {
-            addDecoded(decoded.text, source, add)
-            if decoded.isAmbiguous, let other = TextDecoder.decode(text, isSecond: true) {
-                addDecoded(other.text, source, add)
+    /// The readings that are made of a reading, near what made that one.
+    private static func expand(_ reading: Reading, _ add: (Reading) -> Void) {
+        let (text, kind, source) = (reading.text, reading.kind, Source(reading))
+        let places = ChangedStretches.near(reading.changes.last, in: text)
+        func derive(_ kind: Kind, _ decode: (Span<UInt8>) -> DerivedText?) {
+            if let derived = derived(text, places, decode) { add(self.reading(of: derived, kind, source)) }
+        }
+        var isAmbiguous = false
+        for isSecond in [false, true] where !isSecond || isAmbiguous {
+            let decoded = derived(text, places) { part in
+                guard TextDecoder.mayDecode(part), let decoded = TextDecoder.decode(part, isSecond: isSecond) else {
+                    return nil
+                }
+                if decoded.isAmbiguous { isAmbiguous = true }
+                return decoded.text
             }
+            if let decoded { addDecoded(decoded, source, add) }
         }
         // Who turns letters or their order does not also disguise words.
-        let isTurned = source.kind == .alphabet || source.kind == .backwards
+        let isTurned = kind == .alphabet || kind == .backwards
         if !isTurned {
-            if source.kind != .spaced, let joined = TextDecoder.join(text) { add(reading(of: joined, .spaced, source)) }
-            if source.kind != .broken, let joined = TextDecoder.joinLines(text) {
-                add(reading(of: joined, .broken, source))
-            }
-            if source.kind != .spaced, let words = TextDecoder.words(text) { add(reading(of: words, .words, source)) }
-            for letters in TextDecoder.leet(text) { add(reading(of: letters, .leet, source)) }
+            if kind != .spaced { derive(.spaced, TextDecoder.join) }
+            if kind != .broken { derive(.broken, TextDecoder.joinLines) }
+            if kind != .spaced { derive(.words, TextDecoder.words) }
+            addLeet(text, places, source, add)
         }
-        turn(source, isTurned, add)
+        turn(reading, places, isTurned, add)
     }
 
     /// Other alphabets and directions.
-    private static func turn(_ source: Reading, _ isTurned: Bool, _ add: (Reading) -> Void) {
-        let text = source.text.span
+    private static func turn(
+        _ reading: Reading, _ places: [ByteRange], _ isTurned: Bool, _ add: (Reading) -> Void
+    ) {
+        let (text, kind, source) = (reading.text, reading.kind, Source(reading))
+        func derive(_ kind: Kind, _ places: [ByteRange], _ decode: (Span<UInt8>) -> DerivedText?) {
+            if let derived = derived(text, places, decode) { add(self.reading(of: derived, kind, source)) }
+        }
         let statistics = LetterStatistics.shared
-        let suspicion = statistics.suspicion(text)
-        if suspicion.isShifted, source.kind != .alphabet {
-            let best = statistics.alphabets(text)
-            // 13 in any case: what has no words, a key say, looks like no language whichever way it is turned.
-            for alphabet in source.kind == nil ? [13] + best.filter({ $0 != 13 }) : best {
-                add(reading(of: TextDecoder.turn(text, alphabet: alphabet), .alphabet, source))
+        let isShort = text.count <= LetterStatistics.shortBytes
+        let suspicions = places.map { statistics.suspicion(text.span.extracting($0), isShort: isShort) }
+        let shifted = zip(places, suspicions).filter { $1.isShifted }.map(\.0)
+        if !shifted.isEmpty, kind != .alphabet {
+            let best = shifted.map { statistics.alphabets(text.span.extracting($0)) }
+            func turn(_ alphabet: (Int) -> Int?) {
+                var index = -1
+                derive(.alphabet, shifted) { part in
+                    index += 1
+                    return alphabet(index).map { TextDecoder.turn(part, alphabet: $0) }
+                }
             }
-            if !isTurned, source.kind != .spaced {
-                if let turned = TextDecoder.turnDigits(text) { add(reading(of: turned, .alphabet, source)) }
-                if let turned = TextDecoder.turnSigns(text) { add(reading(of: turned, .alphabet, source)) }
+            // 13 in any case: what has no words, a key say, looks like no language whichever way it is turned.
+            if kind == nil { turn { _ in 13 } }
+            for rank in 0..<LetterStatistics.alphabetsMax {
+                turn { best[$0].count > rank && (kind != nil || best[$0][rank] != 13) ? best[$0][rank] : nil }
+            }
+            if !isTurned, kind != .spaced {
+                derive(.alphabet, shifted, TextDecoder.turnDigits)
+                derive(.alphabet, shifted, TextDecoder.turnSigns)
             }
         }
-        if suspicion.isReversed || suspicion.isShifted && source.kind == nil, source.kind != .backwards {
-            var turned = source.steps
-            turned.append(.turned(source.text.count))
-            add(Reading(text: TextDecoder.backwards(text), steps: turned, kind: .backwards))
-            if suspicion.isReversed, !isTurned {
-                add(reading(of: TextDecoder.wordsBackwards(text), .wordsBackwards, source))
+        if kind == .backwards { return }
+        let reversed = zip(places, suspicions).filter { $1.isReversed || $1.isShifted && kind == nil }.map(\.0)
+        if !reversed.isEmpty { add(turned(source, text, reversed)) }
+        if !isTurned {
+            let places = zip(places, suspicions).filter { $1.isReversed }.map(\.0)
+            derive(.wordsBackwards, places, TextDecoder.wordsBackwards)
+        }
+    }
+
+    /// `text` with what `decode` makes of some of its parts. `nil`: nothing.
+    private static func derived(
+        _ text: [UInt8], _ parts: [ByteRange], _ decode: (Span<UInt8>) -> DerivedText?
+    ) -> DerivedText? {
+        let text = text.span
+        if parts.count == 1, parts[0].count == text.count { return decode(text) }
+        var out: DerivedText?
+        var kept = 0
+        for part in parts {
+            guard let decoded = decode(text.extracting(part)) else { continue }
+            var made = out.take() ?? DerivedText()
+            made.keep(text, kept..<part.lowerBound)
+            made.append(decoded)
+            kept = part.upperBound
+            out = made
+        }
+        out?.keep(text, kept..<text.count)
+        return out
+    }
+
+    /// Each way to read leet, judged where it differs from the ways before it.
+    private static func addLeet(
+        _ text: [UInt8], _ places: [ByteRange], _ source: Source, _ add: (Reading) -> Void
+    ) {
+        let ways = places.map { TextDecoder.leet(text.span.extracting($0)) }
+        var earlier: [DerivedText] = []
+        for way in 0..<(ways.map(\.count).max() ?? 0) {
+            var index = -1
+            let letters = derived(text, places) { _ in
+                index += 1
+                return way < ways[index].count ? ways[index][way] : ways[index].first
             }
+            guard var letters else { continue }
+            let whole = letters
+            letters.forgetChanges(alike: earlier)
+            if !letters.changes.isEmpty { add(reading(of: letters, .leet, source)) }
+            earlier.append(whole)
         }
     }
 
     /// What was decoded, and what is hidden in it, which its fold would drop.
-    private static func addDecoded(_ derived: DerivedText, _ source: Reading, _ add: (Reading) -> Void) {
+    private static func addDecoded(_ derived: DerivedText, _ source: Source, _ add: (Reading) -> Void) {
         add(reading(of: derived, .encoded, source))
         guard let hidden = TextDecoder.hidden(derived.text.span) else { return }
-        add(reading(of: hidden, .hidden, Reading(text: [], steps: source.steps + [.derived(derived)], kind: nil)))
+        var decoded = source.behind(derived)
+        decoded.isFolded = false
+        add(reading(of: hidden, .hidden, decoded))
     }
 
-    private static func reading(of derived: DerivedText, _ kind: Kind, _ source: Reading) -> Reading {
-        let isASCII = derived.text.allSatisfy { $0 < 0x80 }
-        if isASCII { return Reading(text: derived.text, steps: source.steps + [.derived(derived)], kind: kind) }
-        let folded = FoldedView(raw: derived.text)
-        return Reading(text: folded.text, steps: source.steps + [.derived(derived), .folded(folded)], kind: kind)
+    private static func reading(of derived: DerivedText, _ kind: Kind, _ source: Source) -> Reading {
+        let made = source.behind(derived)
+        if made.isFolded { return Reading(text: derived.text, steps: made.steps, kind: kind, changes: made.changes) }
+        return folded(derived.text, kind, made)
+    }
+
+    private static func folded(_ text: [UInt8], _ kind: Kind, _ source: Source) -> Reading {
+        let folded = FoldedView(raw: text)
+        let changes = source.changes.map { ranges in
+            ranges.map { folded.foldedOffset(ofRaw: $0.lowerBound)..<folded.foldedOffset(ofRaw: $0.upperBound) }
+        }
+        return Reading(text: folded.text, steps: source.steps + [.folded(folded)], kind: kind, changes: changes)
+    }
+
+    /// Parts of the text backwards by scalars.
+    private static func turned(_ source: Source, _ text: [UInt8], _ parts: [ByteRange]) -> Reading {
+        var turned: [UInt8] = []
+        turned.reserveCapacity(text.count)
+        for part in parts {
+            turned.append(contentsOf: text[turned.count..<part.lowerBound])
+            turned.append(contentsOf: TextDecoder.backwards(text.span.extracting(part)))
+        }
+        turned.append(contentsOf: text[turned.count...])
+        let changes = source.changes.map { ranges in
+            ranges.flatMap { range in
+                ChangedStretches.touched(parts, range).map { part in
+                    let (low, high) = (max(range.lowerBound, part.lowerBound), min(range.upperBound, part.upperBound))
+                    return (part.lowerBound + part.upperBound - high)..<(part.lowerBound + part.upperBound - low)
+                }
+            }.sorted { $0.lowerBound < $1.lowerBound }
+        }
+        return Reading(
+            text: turned, steps: source.steps + [.turned(parts)], kind: .backwards, changes: changes + [parts])
     }
 }

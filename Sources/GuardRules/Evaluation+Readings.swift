@@ -6,39 +6,43 @@ extension RuleBundle {
         var range: ByteRange
     }
 
-    /// Judges the readings of the decoded view beside the folded one, which has been judged. What a reading shows at the
-    /// very place where the rule has matched already, an address in rot13 say, counts once. What the rule would find in
-    /// the folded text of that place alone does not count: it has been judged there, with the words around it that a
-    /// reading in another alphabet loses (`version 1.2.3.4`). Neither does what a text that is plain English there shows
-    /// in another alphabet or order.
+    /// Judges the readings of the decoded view beside the folded one, which has been judged: around what they changed,
+    /// and only matches count that have or border it. What a reading shows at the very place where the rule has matched
+    /// already, an address in rot13 say, counts once. What the rule would find in the folded text of that place alone
+    /// does not count: it has been judged there, with the words around it that a reading in another alphabet loses
+    /// (`version 1.2.3.4`). Neither does what a text that is plain English there shows in another alphabet or order.
     func evaluateReadings(
-        _ readings: [DecodedView.Reading], of raw: Span<UInt8>, _ selected: [Int],
+        _ readings: [DecodedView.Reading], of raw: Span<UInt8>, _ selected: [Int], _ phase: Phase,
         _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
-        if readings.isEmpty { return }
-        let readers = prefilter.readers(selected, ofWords: false)
-        let wordReaders = prefilter.readers(selected, ofWords: true)
         var known: Set<Place>?
         for reading in readings {
-            var found = Evaluation()
-            // Masks are written from what the reading shows: the text itself is encoded there.
-            evaluate(
-                reading.text.span, reading.text.span, nil, prefilter.folded, reading.isOfWords ? wordReaders : readers,
-                &scratch, &found)
-            for failure in found.failures where !evaluation.failures.contains(failure) {
-                evaluation.failures.append(failure)
-            }
-            for match in found.matches {
-                if known == nil {
-                    known = Set(evaluation.matches.map { Place(rule: $0.rule, range: $0.range) })
+            let plan =
+                phase == .input
+                ? reading.isOfWords ? prefilter.words : prefilter.decoded
+                : reading.isOfWords ? prefilter.wordsOutput : prefilter.decodedOutput
+            for stretch in reading.stretches {
+                var found = Evaluation()
+                // Masks are written from what the reading shows: the text itself is encoded there.
+                evaluate(
+                    reading.text.span, reading.text.span, nil, plan, selected, within: (reading, stretch), &scratch,
+                    &found)
+                for failure in found.failures where !evaluation.failures.contains(failure) {
+                    evaluation.failures.append(failure)
                 }
-                let range = reading.rawRange(of: match.range)
-                guard !range.isEmpty, known?.insert(Place(rule: match.rule, range: range)).inserted == true,
-                    !matchesAlone(match.rule, raw.extracting(range), &scratch),
-                    !reading.isTurned
-                        || !LetterStatistics.shared.isPlain(raw, range, besides: reading.text.span, match.range)
-                else { continue }
-                evaluation.matches.append(RuleMatch(rule: match.rule, range: range, mask: match.mask))
+                for match in found.matches {
+                    if known == nil {
+                        known = Set(evaluation.matches.map { Place(rule: $0.rule, range: $0.range) })
+                    }
+                    let range = reading.rawRange(of: match.range)
+                    guard !range.isEmpty, known?.insert(Place(rule: match.rule, range: range)).inserted == true,
+                        !matchesAlone(match.rule, raw.extracting(range), &scratch),
+                        !reading.isTurned
+                            || LetterStatistics.shared.isMeant(
+                                match.range, in: reading.text.span, as: range, in: raw)
+                    else { continue }
+                    evaluation.matches.append(RuleMatch(rule: match.rule, range: range, mask: match.mask))
+                }
             }
         }
     }

@@ -88,6 +88,9 @@ package struct EvaluationScratch: ~Copyable {
 }
 
 extension RuleBundle {
+    /// A reading of the decoded view and where it is judged.
+    typealias Part = (reading: DecodedView.Reading, stretch: ByteRange)
+
     /// Judges a complete text by some of the rules (`RuleSelection.rules(for:)`), each on its own view of the text.
     ///
     /// - Parameters:
@@ -113,10 +116,11 @@ extension RuleBundle {
             folded.append(text)
             folded.finish()
             evaluate(folded.text.span, text, folded, prefilter.folded, selected, &scratch, &evaluation)
-            let readsDecoded = views.contains(.decoded) && phase == .input
+            let readsDecoded = views.contains(phase == .input ? .decoded : .decodedOutput)
             if readsDecoded || views.contains(.composedDecoded) {
-                let further = DecodedView.further(than: folded, of: text)
-                if readsDecoded { evaluateReadings(further, of: text, selected, &scratch, &evaluation) }
+                let further = DecodedView.further(
+                    than: folded, of: text, keepsDistant: views.contains(.composedDecoded))
+                if readsDecoded { evaluateReadings(further, of: text, selected, phase, &scratch, &evaluation) }
                 if views.contains(.composedDecoded) { readings = [DecodedView.first(folded)] + further }
             }
             swap(&folded, &scratch.folded)
@@ -130,13 +134,16 @@ extension RuleBundle {
 
     /// Runs the detectors of one view that may match, in the order of their rules, so that what is found and what fails
     /// is the same in the same order with prefilter and without.
+    ///
+    /// - Parameter part: the reading that `text` is, and the stretch of it that is judged.
     func evaluate(
         _ text: Span<UInt8>, _ raw: Span<UInt8>, _ view: FoldedView?, _ plan: PrefilterPlan.View, _ selected: [Int],
-        _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
+        within part: Part? = nil, _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
         scratch.wanted.removeAll(keepingCapacity: true)
         if scratch.usesPrefilter {
-            plan.filter.scan(text, into: &scratch.candidates)
+            // A match that counts lies in the stretch, with its literals and what the filter knows of their surroundings.
+            plan.filter.scan(text.extracting(part?.stretch ?? 0..<text.count), into: &scratch.candidates)
             scratch.wanted.append(contentsOf: scratch.candidates.touched)
             scratch.wanted.append(contentsOf: plan.filter.unknown)
             scratch.wanted.sort()
@@ -149,17 +156,27 @@ extension RuleBundle {
             let detector = Int(scratch.wanted[number])
             let rule = plan.detectors[detector].rule
             guard isAll || prefilter.contains(selected, rule) else { continue }
-            let isKnown = scratch.usesPrefilter && scratch.candidates.contains(detector)
+            var isKnown = scratch.usesPrefilter && scratch.candidates.contains(detector)
             if isKnown {
                 scratch.candidates.windows(of: detector, into: &scratch.windows)
+                if let start = part?.stretch.lowerBound, start > 0 {
+                    for index in scratch.windows.indices {
+                        let window = scratch.windows[index]
+                        scratch.windows[index] = window.lowerBound + start..<window.upperBound + start
+                    }
+                }
                 // Most candidates end here, before anything of the rule is touched.
                 var first = 0
                 guard Self.nextWindow(text, plan.startBytes[detector], 0, &first, scratch.windows) != nil else {
                     continue
                 }
+            } else if let part {
+                scratch.windows.removeAll(keepingCapacity: true)
+                scratch.windows.append(part.stretch)
+                isKnown = true
             }
             if before == 0 { before = RuleTimeAccount.now() }
-            collect(plan.detectors[detector], text, raw, view, isKnown, &scratch, &evaluation)
+            collect(plan.detectors[detector], text, raw, view, isKnown, part, &scratch, &evaluation)
             let after = RuleTimeAccount.now()
             scratch.spent.append((rule, after &- before))
             before = after
@@ -169,9 +186,9 @@ extension RuleBundle {
     /// All matches of one detector, from left to right without overlap. `isKnown`: they begin in `scratch.windows`.
     private func collect(
         _ place: PrefilterPlan.Place, _ text: Span<UInt8>, _ raw: Span<UInt8>, _ view: FoldedView?, _ isKnown: Bool,
-        _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
+        _ part: Part?, _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
-        let detector = rules[place.rule].detectors[place.detector]
+        let detector = place.detector
         scratch.match.beginText(bytes: text.count)
         let startBytes = detector.pattern.startBytes
         var from = 0
@@ -198,6 +215,15 @@ extension RuleBundle {
                 evaluation.failures.append(ScanFailure(rule: place.rule, reason: .init(failure)))
                 return
             case .match(let range):
+                if let part {
+                    guard range.lowerBound < part.stretch.upperBound else { return }
+                    guard range.upperBound <= part.stretch.upperBound,
+                        !detector.contexts.isEmpty || part.reading.isChanged(range)
+                    else {
+                        from = range.upperBound
+                        continue
+                    }
+                }
                 guard evaluation.matches.count < scratch.matchesMax else {
                     let failure = ScanFailure(rule: place.rule, reason: .tooManyMatches)
                     if evaluation.failures.last != failure { evaluation.failures.append(failure) }

@@ -17,6 +17,8 @@ struct LetterStatistics: Sendable {
     private let pairs: [Int16]
     /// The same less that of the pair the other way round.
     private let order: [Int16]
+    /// As `pairs`, of the pair in each of the alphabets 1 to 26 (`letter`), and as it stands (0).
+    private let turned: [SIMD32<Int16>]
     /// By byte: 1 to 26 for letters of either case, else 0.
     private let letters: [UInt8]
 
@@ -24,8 +26,10 @@ struct LetterStatistics: Sendable {
     private static let shiftedBelow = -12 * 16
     private static let reversedBelow = -7 * 16
     /// In so few bytes less is needed: they cost little to be read in any way.
-    private static let shortBytes = 160
+    static let shortBytes = 160
     private static let shortBelow = -3 * 16
+    /// Alphabets that are tried, at most.
+    static let alphabetsMax = 3
     /// As many 16ths of bits a pair are English, the right way round.
     private static let englishFrom = 8
 
@@ -40,6 +44,16 @@ struct LetterStatistics: Sendable {
             if column > 26 { (row, column) = (row + 1, 1) }
         }
         self.pairs = pairs
+        turned = pairs.indices.map { pair in
+            var row = SIMD32<Int16>()
+            let (first, second) = (UInt8(pair >> 5), UInt8(pair & 31))
+            guard (1...26).contains(first), (1...26).contains(second) else { return row }
+            row[0] = pairs[pair]
+            for alphabet in 1...26 {
+                row[alphabet] = pairs[Int(Self.letter(first, alphabet)) << 5 | Int(Self.letter(second, alphabet))]
+            }
+            return row
+        }
         order = pairs.indices.map { pairs[$0] - pairs[($0 & 31) << 5 | $0 >> 5] }
         letters = (0..<256).map { byte in
             let letter = UInt8(byte) | 0x20
@@ -48,7 +62,9 @@ struct LetterStatistics: Sendable {
     }
 
     /// One pass; the sums forget by a sixteenth with each pair, so about 16 pairs count.
-    func suspicion(_ text: Span<UInt8>) -> Suspicion {
+    ///
+    /// - Parameter isShort: `text` is of one of few bytes.
+    func suspicion(_ text: Span<UInt8>, isShort: Bool) -> Suspicion {
         var suspicion = Suspicion()
         pairs.withUnsafeBufferPointer { pairs in
             order.withUnsafeBufferPointer { order in
@@ -81,8 +97,8 @@ struct LetterStatistics: Sendable {
                         suspicion.isShifted = scoreMin < Self.shiftedBelow
                         suspicion.isReversed = turnedMin < Self.reversedBelow
                         // Of other scripts nothing is known.
-                        if text.count <= Self.shortBytes, count == 0 { suspicion.isReversed = bits >= 0x80 }
-                        if text.count <= Self.shortBytes, count > 0 {
+                        if isShort, count == 0 { suspicion.isReversed = bits >= 0x80 }
+                        if isShort, count > 0 {
                             let english = Self.englishFrom * count
                             suspicion.isShifted = scoreSum < english || scoreMin < Self.shortBelow
                             suspicion.isReversed = turnedSum < english || turnedMin < Self.shortBelow
@@ -99,49 +115,72 @@ struct LetterStatistics: Sendable {
         Int(pairs[Int(letters[Int(first)]) << 5 | Int(letters[Int(second)])])
     }
 
-    /// 16ths of bits a pair above chance, of the letters `map` makes of a text's; 0 without pairs.
-    func score(_ text: Span<UInt8>, _ map: (UInt8) -> UInt8 = { $0 }) -> Int { score(text, in: pairs, map) }
+    /// 16ths of bits a pair above chance, of a text's letters; 0 without pairs.
+    func score(_ text: Span<UInt8>) -> Int { score(text, in: pairs) }
 
-    private func score(_ text: Span<UInt8>, in pairs: [Int16], _ map: (UInt8) -> UInt8 = { $0 }) -> Int {
+    private func score(_ text: Span<UInt8>, in pairs: [Int16]) -> Int {
         var last: UInt8 = 0
         var sum = 0
         var count = 0
         for index in text.indices {
             let letter = letters[Int(text[index])]
-            let mapped = letter == 0 ? 0 : map(letter)
-            if last != 0, mapped != 0 {
-                sum += Int(pairs[Int(last) << 5 | Int(mapped)])
+            if last != 0, letter != 0 {
+                sum += Int(pairs[Int(last) << 5 | Int(letter)])
                 count += 1
             }
-            last = mapped
+            last = letter
         }
         return count == 0 ? 0 : sum / count
     }
 
-    /// Whether what a reading in another alphabet or order shows at `range` is surely none: around it the text itself is
-    /// written as English is, more than the reading is by a bit a pair.
-    func isPlain(_ text: Span<UInt8>, _ range: ByteRange, besides reading: Span<UInt8>, _ shown: ByteRange) -> Bool {
+    /// Whether what a reading in another alphabet or order shows at `shown` may be meant: around it the reading looks no
+    /// less like English, by a bit a pair, than the text at `range` does. Digits and signs have no other alphabet by
+    /// themselves: for a match without letters the reading has to look more like English.
+    func isMeant(_ shown: ByteRange, in reading: Span<UInt8>, as range: ByteRange, in text: Span<UInt8>) -> Bool {
         func around(_ text: Span<UInt8>, _ range: ByteRange) -> (score: Int, order: Int) {
             let part = text.extracting(max(0, range.lowerBound - 64)..<min(text.count, range.upperBound + 64))
             return (score(part), score(part, in: order))
         }
         let plain = around(text, range)
         let read = around(reading, shown)
-        return plain.score > read.score + 16 || plain.order > read.order + 16
+        let hasLetters = shown.contains { letters[Int(reading[$0])] != 0 || reading[$0] >= 0x80 }
+        if !hasLetters { return read.score > plain.score + 4 || read.order > plain.order + 4 }
+        return read.score + 16 >= plain.score && read.order + 16 >= plain.order
     }
 
     /// The alphabets that make the text look most like English, better than it does as it stands: shifts (1 to 25) and
-    /// the reversed alphabet (26), best first, three at most.
+    /// the reversed alphabet (26), best first, `alphabetsMax` at most.
     func alphabets(_ text: Span<UInt8>) -> [Int] {
         // A few hundred letters tell.
         let sample = text.extracting(0..<min(text.count, 2048))
-        let plain = score(sample) { $0 }
-        var found: [(score: Int, alphabet: Int)] = []
-        for alphabet in 1...26 {
-            let score = score(sample) { Self.letter($0, alphabet) }
-            if score > plain { found.append((score, alphabet)) }
+        var sums = SIMD32<Int32>()
+        var count: Int32 = 0
+        sample.withUnsafeBufferPointer { sample in
+            var last = 0
+            var part = SIMD32<Int16>()
+            for byte in sample {
+                let letter = Int(letters[Int(byte)])
+                if last != 0, letter != 0 {
+                    part &+= turned[last << 5 | letter]
+                    count += 1
+                    // Before 16 bits overflow.
+                    if count & 255 == 0 {
+                        sums &+= SIMD32<Int32>(truncatingIfNeeded: part)
+                        part = SIMD32()
+                    }
+                }
+                last = letter
+            }
+            sums &+= SIMD32<Int32>(truncatingIfNeeded: part)
         }
-        return found.sorted { ($0.score, $1.alphabet) > ($1.score, $0.alphabet) }.prefix(3).map(\.alphabet)
+        guard count > 0 else { return [] }
+        let plain = sums[0] / count
+        var found: [(score: Int32, alphabet: Int)] = []
+        for alphabet in 1...26 where sums[alphabet] / count > plain {
+            found.append((sums[alphabet] / count, alphabet))
+        }
+        return found.sorted { ($0.score, $1.alphabet) > ($1.score, $0.alphabet) }.prefix(Self.alphabetsMax).map(
+            \.alphabet)
     }
 
     /// A letter (1 to 26) moved on by `alphabet`, or, for 26, counted from the end.

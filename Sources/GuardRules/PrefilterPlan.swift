@@ -7,8 +7,7 @@ struct PrefilterPlan: Sendable {
     struct Place: Sendable {
         /// Index in `RuleBundle.rules`.
         var rule: Int
-        /// Index in the rule's detectors.
-        var detector: Int
+        var detector: Detector
     }
 
     struct View: Sendable {
@@ -18,54 +17,66 @@ struct PrefilterPlan: Sendable {
         /// `Pattern.startBytes` of each detector.
         let startBytes: [ByteSet]
 
-        init(_ rules: [CompiledRule], _ view: TextView) {
+        /// - Parameter rules: of all, ascending.
+        init(_ rules: [CompiledRule], where isWanted: (CompiledRule) -> Bool) {
             var detectors: [Place] = []
             var literals: [RequiredLiterals] = []
-            // A flat rule of the decoded view reads the folded text first, and further readings by the same plan.
-            for rule in rules where rule.view == view || view == .folded && rule.view == .decoded {
-                for (index, detector) in rule.detectors.enumerated() {
-                    detectors.append(Place(rule: rule.index, detector: index))
+            for rule in rules where rule.isFlat && isWanted(rule) {
+                for detector in rule.composed?.detectors ?? rule.detectors {
+                    detectors.append(Place(rule: rule.index, detector: detector))
                     literals.append(PrefilterPlan.literals(of: detector))
                 }
             }
             self.detectors = detectors
-            startBytes = detectors.map { rules[$0.rule].detectors[$0.detector].pattern.startBytes }
+            startBytes = detectors.map { $0.detector.pattern.startBytes }
             filter = LiteralFilter(literals)
         }
     }
 
     let raw: View
+    /// A flat rule of the decoded view reads the folded text first.
     let folded: View
+    /// Of further readings on input, and of those that show only words in disguise.
+    let decoded: View
+    let words: View
+    /// On output only rules that say `stream:` are asked about them.
+    let decodedOutput: View
+    let wordsOutput: View
     let composed: ComposedPrefilter
     private let views: [Views]
     private let allViews: Views
-    private let looksForWords: [Bool]
 
     /// What some rules read.
     struct Views: OptionSet {
         let rawValue: UInt8
         static let raw = Views(rawValue: 1)
         static let folded = Views(rawValue: 2)
-        /// Further readings beside the folded text.
+        /// Further readings beside the folded text, on input.
         static let decoded = Views(rawValue: 4)
-        /// As composed rules, which have detectors of their own.
-        static let composedDecoded = Views(rawValue: 8)
+        /// And on output.
+        static let decodedOutput = Views(rawValue: 8)
+        /// As rules that hold by what stands in several places of a reading.
+        static let composedDecoded = Views(rawValue: 16)
     }
 
     init(_ rules: [CompiledRule]) {
         views = rules.map { rule -> Views in
-            switch (rule.view, rule.composed == nil) {
+            switch (rule.view, rule.isFlat) {
             case (.raw, true): .raw
             case (.folded, true): .folded
-            case (.decoded, true): [.folded, .decoded]
+            case (.decoded, true):
+                rule.composed == nil ? [.folded, .decoded] : [.folded, .decoded, .decodedOutput]
             case (.decoded, false): [.folded, .composedDecoded]
             case (_, false): []
             }
         }
         allViews = views.reduce(Views()) { $0.union($1) }
-        looksForWords = rules.map(Self.looksForWords)
-        raw = View(rules, .raw)
-        folded = View(rules, .folded)
+        raw = View(rules) { $0.view == .raw }
+        folded = View(rules) { $0.view != .raw }
+        decoded = View(rules) { $0.view == .decoded }
+        words = View(rules) { $0.view == .decoded && Self.looksForWords($0) }
+        decodedOutput = View(rules) { $0.view == .decoded && $0.composed != nil }
+        wordsOutput = View(rules) { $0.view == .decoded && $0.composed != nil && Self.looksForWords($0) }
         composed = ComposedPrefilter(rules)
     }
 
@@ -82,15 +93,10 @@ struct PrefilterPlan: Sendable {
     /// case. What digits and signs mean in numbers, addresses and keys is what they are.
     private static func looksForWords(_ rule: CompiledRule) -> Bool {
         if rule.tellsCase { return false }
-        return rule.detectors.contains { detector in
+        return (rule.composed?.detectors ?? rule.detectors).contains { detector in
             let literals = detector.required.any
             return !literals.isEmpty && literals.allSatisfy { $0.bytes.count { $0 &- 0x61 < 26 } >= 3 }
         }
-    }
-
-    /// The rules of the decoded view among `selected`, by their detectors, that a reading of this kind is judged by.
-    func readers(_ selected: [Int], ofWords: Bool) -> [Int] {
-        selected.filter { views[$0].contains(.decoded) && (!ofWords || looksForWords[$0]) }
     }
 
     /// What these patterns find depends on where the search began.

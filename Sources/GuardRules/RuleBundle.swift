@@ -90,7 +90,7 @@ package final class RuleBundle: Sendable {
         inputSelection = RuleSelection(phase: .input, rules: rules)
         outputSelection = RuleSelection(phase: .output, rules: rules)
         hasConditions = rules.contains { !$0.when.isAlways || $0.allowance?.expires != nil }
-        hasComposed = rules.contains { $0.composed != nil }
+        hasComposed = rules.contains { !$0.isFlat }
         hasAllowances = rules.contains { $0.allowance != nil }
         countsTokens = rules.contains { !$0.tokensConditions.isEmpty }
         prefilter = PrefilterPlan(rules)

@@ -13,15 +13,42 @@ extension TextDecoder {
     /// Digits and signs inside words read as letters (`1gn0r3`, `p4$$word`), once for each way to read strokes; where words
     /// are written so, then also with those that are nearly or all digits (`4`, `70`, `4551574n7`). Empty: there are none.
     static func leet(_ text: Span<UInt8>) -> [DerivedText] {
+        if !hasSignsInWords(text) { return [] }
         let (inWords, bare) = signs(in: text)
         if inWords.isEmpty { return [] }
         var readings: [DerivedText] = []
-        for strokes in Strokes.allCases { readings.append(leet(text, inWords, strokes)) }
+        for strokes in ways(text, inWords) { readings.append(leet(text, inWords, strokes)) }
         if !bare.isEmpty {
             let all = (inWords + bare).sorted { $0.at < $1.at }
-            for strokes in Strokes.allCases { readings.append(leet(text, all, strokes)) }
+            for strokes in ways(text, all) { readings.append(leet(text, all, strokes)) }
         }
         return readings
+    }
+
+    /// Whether a letter stands beside what may be a sign: quick to tell.
+    private static func hasSignsInWords(_ text: Span<UInt8>) -> Bool {
+        text.withUnsafeBufferPointer { text in
+            sides.withUnsafeBufferPointer { sides in
+                var last: UInt8 = 0
+                for byte in text {
+                    let side = sides[Int(byte)]
+                    if side | last == 3 { return true }
+                    last = side
+                }
+                return false
+            }
+        }
+    }
+
+    /// By byte: 1 for letters, 2 for bytes of signs (`signLength`).
+    private static let sides: [UInt8] = (0...255).map { value in
+        let byte = UInt8(value)
+        if isLetter(byte) { return 1 }
+        return isDigit(byte) || byte >= 0x80 || Array("@$!|+".utf8).contains(byte) ? 2 : 0
+    }
+
+    private static func ways(_ text: Span<UInt8>, _ signs: [Sign]) -> ArraySlice<Strokes> {
+        signs.contains { isStroke(text[$0.at]) } ? Strokes.allCases[...] : Strokes.allCases.prefix(1)
     }
 
     private static func signs(in text: Span<UInt8>) -> (ofWords: [Sign], bare: [Sign]) {

@@ -57,7 +57,7 @@ extension TextDecoder {
         return best.count >= 4 ? best : nil
     }
 
-    private static func isSeparator(_ byte: UInt8) -> Bool {
+    static func isSeparator(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: ";"), UInt8(ascii: "-"),
             UInt8(ascii: "_"), UInt8(ascii: "|"), UInt8(ascii: "."), UInt8(ascii: "/"), UInt8(ascii: "+"),

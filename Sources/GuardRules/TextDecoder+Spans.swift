@@ -76,7 +76,7 @@ extension TextDecoder {
         return cases == 3 ? nil : bytes
     }
 
-    private static func base64Value(_ byte: UInt8) -> UInt8? {
+    static func base64Value(_ byte: UInt8) -> UInt8? {
         switch byte {
         case 0x41...0x5A: byte - 0x41
         case 0x61...0x7A: byte - 0x61 + 26
@@ -168,7 +168,7 @@ extension TextDecoder {
         "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~".utf8)
     private static let adobe = Array(0x21...0x75 as ClosedRange<UInt8>)
 
-    private static let tables85: [[UInt8]] = [adobe, rfc1924, z85].map { alphabet in
+    static let tables85: [[UInt8]] = [adobe, rfc1924, z85].map { alphabet in
         var table = [UInt8](repeating: 0xFF, count: 256)
         for (value, byte) in alphabet.enumerated() { table[Int(byte)] = UInt8(value) }
         return table

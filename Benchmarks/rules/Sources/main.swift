@@ -10,7 +10,8 @@ import GuardRules
 //
 // GUARD_BENCHMARK_ONLY=SET measures one set; with GUARD_BENCHMARK_SECONDS=N it is run for so long and nothing else, for
 // a profiler. GUARD_BENCHMARK_RULES=1 shows what single rules cost, GUARD_BENCHMARK_TEXTS=1 what single adversarial
-// texts do.
+// texts do, GUARD_BENCHMARK_READINGS=1 how the texts are read in the decoded view and what that costs
+// (and nothing else).
 
 struct Failure: Error, CustomStringConvertible { var description: String }
 
@@ -44,9 +45,51 @@ for (name, bundle) in sets {
         }
         continue
     }
+    if environment["GUARD_BENCHMARK_READINGS"] != nil {
+        readings(bundle)
+        continue
+    }
     if name == "packs" { try measure("packs-all-views", bundle, Array(bundle.rules.indices), alone: true) }
     try measure(name == "packs" ? "packs-raw" : name, bundle, raw, alone: true)
     try adversarial(name == "packs" ? "packs-all-views" : name, bundle)
+}
+
+/// What the decoded view makes of the texts: of which kind its readings are, and where the time goes.
+func readings(_ bundle: RuleBundle) {
+    var kinds: [String: (texts: Int, readings: Int, bytes: Int)] = [:]
+    var total = 0
+    for text in texts {
+        var seen: Set<String> = []
+        for reading in DecodedView.readings(of: text.span).dropFirst() {
+            let isFirst = seen.insert(reading.name).inserted
+            var sum = kinds[reading.name] ?? (0, 0, 0)
+            let judged = reading.stretches.reduce(0) { $0 + $1.count }
+            sum = (sum.texts + (isFirst ? 1 : 0), sum.readings + 1, sum.bytes + judged)
+            kinds[reading.name] = sum
+            total += 1
+        }
+    }
+    print("# \(total) further readings of \(texts.count) texts")
+    for (name, sum) in kinds.sorted(by: { $0.key < $1.key }) {
+        print("#   \(name): \(sum.texts) texts, \(sum.readings) readings, \(sum.bytes) bytes judged")
+    }
+    var scratch = EvaluationScratch()
+    func show(_ name: String, _ body: ([UInt8]) -> Void) {
+        print("# \(Int(best(20, texts, body)) / texts.count) ns a text: \(name)")
+    }
+    for view in TextView.allCases {
+        let rules = bundle.rules.indices.filter { bundle.rules[$0].view == view }
+        show("rules of the \(view) view") { _ = bundle.evaluate($0.span, rules: rules, scratch: &scratch) }
+        // On output they read the folded text only.
+        show("on output") { _ = bundle.evaluate($0.span, rules: rules, phase: .output, scratch: &scratch) }
+    }
+    show("folded view") { _ = FoldedView(raw: $0.span) }
+    let folded = texts.map { FoldedView(raw: $0.span) }
+    var number = 0
+    show("further readings") {
+        _ = DecodedView.further(than: folded[number % texts.count], of: $0.span)
+        number += 1
+    }
 }
 
 /// Pieces of 1,024 bytes, spread evenly, on character boundaries.
