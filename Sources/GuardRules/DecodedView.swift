@@ -17,7 +17,7 @@ package enum DecodedView {
         /// What made it of the reading before.
         fileprivate let kind: Kind?
         /// Of each step that made it what it changed: ranges of `text`, ascending and apart. None in the folded text.
-        fileprivate let changes: [[ByteRange]]
+        let changes: [[ByteRange]]
         /// Where rules look for matches: around what every step changed. Ascending and apart; empty: the steps are too
         /// far from one another to show together what one of them does not show alone.
         package let stretches: [ByteRange]
@@ -44,6 +44,9 @@ package enum DecodedView {
         package func isChanged(_ range: ByteRange) -> Bool {
             changes.allSatisfy { ChangedStretches.touch($0, range) }
         }
+
+        /// In another alphabet or order.
+        var isTurned: Bool { kind == .alphabet || kind == .backwards || kind == .wordsBackwards }
 
         package func rawRange(of range: ByteRange) -> ByteRange {
             var range = range

@@ -10,7 +10,7 @@ extension RuleBundle {
     /// and only matches count that have or border it. What a reading shows at the very place where the rule has matched
     /// already, an address in rot13 say, counts once. What the rule would find in the folded text of that place alone
     /// does not count: it has been judged there, with the words around it that a reading in another alphabet loses
-    /// (`version 1.2.3.4`).
+    /// (`version 1.2.3.4`). Neither does what a text that is plain English there shows in another alphabet or order.
     func evaluateReadings(
         _ readings: [DecodedView.Reading], of raw: Span<UInt8>, _ selected: [Int], _ phase: Phase,
         _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
@@ -25,7 +25,8 @@ extension RuleBundle {
                 var found = Evaluation()
                 // Masks are written from what the reading shows: the text itself is encoded there.
                 evaluate(
-                    reading.text.span, reading.text.span, nil, plan, selected, within: (reading, stretch), &scratch, &found)
+                    reading.text.span, reading.text.span, nil, plan, selected, within: (reading, stretch), &scratch,
+                    &found)
                 for failure in found.failures where !evaluation.failures.contains(failure) {
                     evaluation.failures.append(failure)
                 }
@@ -35,7 +36,9 @@ extension RuleBundle {
                     }
                     let range = reading.rawRange(of: match.range)
                     guard !range.isEmpty, known?.insert(Place(rule: match.rule, range: range)).inserted == true,
-                        !matchesAlone(match.rule, raw.extracting(range), &scratch)
+                        !matchesAlone(match.rule, raw.extracting(range), &scratch),
+                        !reading.isTurned
+                            || !LetterStatistics.shared.isPlain(raw, range, besides: reading.text.span, match.range)
                     else { continue }
                     evaluation.matches.append(RuleMatch(rule: match.rule, range: range, mask: match.mask))
                 }

@@ -1,3 +1,5 @@
+internal import GuardCore
+
 /// How English a text's letters look, pair by pair: what tells that a text is written in a shifted alphabet or backwards
 /// without trying either. Only a gate: what it opens is read and judged by the rules, what it leaves shut reads as plain.
 struct LetterStatistics: Sendable {
@@ -114,7 +116,9 @@ struct LetterStatistics: Sendable {
     }
 
     /// 16ths of bits a pair above chance, of a text's letters; 0 without pairs.
-    func score(_ text: Span<UInt8>) -> Int {
+    func score(_ text: Span<UInt8>) -> Int { score(text, in: pairs) }
+
+    private func score(_ text: Span<UInt8>, in pairs: [Int16]) -> Int {
         var last: UInt8 = 0
         var sum = 0
         var count = 0
@@ -127,6 +131,18 @@ struct LetterStatistics: Sendable {
             last = letter
         }
         return count == 0 ? 0 : sum / count
+    }
+
+    /// Whether what a reading in another alphabet or order shows at `range` is surely none: around it the text itself is
+    /// written as English is, more than the reading is by a bit a pair.
+    func isPlain(_ text: Span<UInt8>, _ range: ByteRange, besides reading: Span<UInt8>, _ shown: ByteRange) -> Bool {
+        func around(_ text: Span<UInt8>, _ range: ByteRange) -> (score: Int, order: Int) {
+            let part = text.extracting(max(0, range.lowerBound - 64)..<min(text.count, range.upperBound + 64))
+            return (score(part), score(part, in: order))
+        }
+        let plain = around(text, range)
+        let read = around(reading, shown)
+        return plain.score > read.score + 16 || plain.order > read.order + 16
     }
 
     /// The alphabets that make the text look most like English, better than it does as it stands: shifts (1 to 25) and
@@ -160,7 +176,8 @@ struct LetterStatistics: Sendable {
         for alphabet in 1...26 where sums[alphabet] / count > plain {
             found.append((sums[alphabet] / count, alphabet))
         }
-        return found.sorted { ($0.score, $1.alphabet) > ($1.score, $0.alphabet) }.prefix(Self.alphabetsMax).map(\.alphabet)
+        return found.sorted { ($0.score, $1.alphabet) > ($1.score, $0.alphabet) }.prefix(Self.alphabetsMax).map(
+            \.alphabet)
     }
 
     /// A letter (1 to 26) moved on by `alphabet`, or, for 26, counted from the end.
