@@ -35,10 +35,11 @@ extension RuleBundle {
                         known = Set(evaluation.matches.map { Place(rule: $0.rule, range: $0.range) })
                     }
                     let range = reading.rawRange(of: match.range)
-                    guard !range.isEmpty, known?.insert(Place(rule: match.rule, range: range)).inserted == true,
-                        !matchesAlone(match.rule, raw.extracting(range), &scratch),
+                    guard !range.isEmpty,
                         !reading.isTurned
-                            || !LetterStatistics.shared.isPlain(raw, range, besides: reading.text.span, match.range)
+                            || !LetterStatistics.shared.isPlain(raw, range, besides: reading.text.span, match.range),
+                        known?.insert(Place(rule: match.rule, range: range)).inserted == true,
+                        !matchesAlone(match.rule, raw.extracting(range), &scratch)
                     else { continue }
                     evaluation.matches.append(RuleMatch(rule: match.rule, range: range, mask: match.mask))
                 }
