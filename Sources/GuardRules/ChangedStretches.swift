@@ -16,7 +16,7 @@ enum ChangedStretches {
     /// - Returns: ranges of `text` on character boundaries, ascending and apart.
     static func of(_ changes: [[ByteRange]], in text: [UInt8], isOfWords: Bool) -> [ByteRange] {
         let (leadBytes, trailBytes) = isOfWords ? (wordLeadBytes, wordTrailBytes) : (leadBytes, trailBytes)
-        guard let first = changes.first else { return [0..<text.count] }
+        guard let first = changes.first else { return text.isEmpty ? [] : [0..<text.count] }
         var stretches = around(first, text.count, leadBytes, trailBytes)
         for set in changes.dropFirst() where !stretches.isEmpty {
             stretches = common(stretches, around(set, text.count, leadBytes, trailBytes))

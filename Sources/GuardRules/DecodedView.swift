@@ -17,7 +17,7 @@ package enum DecodedView {
         /// What made it of the reading before.
         fileprivate let kind: Kind?
         /// Of each step that made it what it changed: ranges of `text`, ascending and apart. None in the folded text.
-        fileprivate let changes: [[ByteRange]]
+        let changes: [[ByteRange]]
         /// Where rules look for matches: around what every step changed. Ascending and apart; empty: the steps are too
         /// far from one another to show together what one of them does not show alone.
         package let stretches: [ByteRange]

@@ -35,11 +35,11 @@ extension RuleBundle {
                         known = Set(evaluation.matches.map { Place(rule: $0.rule, range: $0.range) })
                     }
                     let range = reading.rawRange(of: match.range)
-                    guard !range.isEmpty, known?.insert(Place(rule: match.rule, range: range)).inserted == true,
-                        !matchesAlone(match.rule, raw.extracting(range), &scratch),
+                    guard !range.isEmpty,
                         !reading.isTurned
-                            || LetterStatistics.shared.isMeant(
-                                match.range, in: reading.text.span, as: range, in: raw)
+                            || LetterStatistics.shared.isMeant(match.range, in: reading.text.span, as: range, in: raw),
+                        known?.insert(Place(rule: match.rule, range: range)).inserted == true,
+                        !matchesAlone(match.rule, raw.extracting(range), &scratch)
                     else { continue }
                     evaluation.matches.append(RuleMatch(rule: match.rule, range: range, mask: match.mask))
                 }

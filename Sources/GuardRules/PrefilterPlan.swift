@@ -91,7 +91,7 @@ struct PrefilterPlan: Sendable {
 
     /// Whether words in disguise (`DecodedView.Reading.isOfWords`) are what a rule looks for: letters in a row of either
     /// case. What digits and signs mean in numbers, addresses and keys is what they are.
-    private static func looksForWords(_ rule: CompiledRule) -> Bool {
+    static func looksForWords(_ rule: CompiledRule) -> Bool {
         if rule.tellsCase { return false }
         return (rule.composed?.detectors ?? rule.detectors).contains { detector in
             let literals = detector.required.any

@@ -28,8 +28,16 @@ extension TextDecoder {
             if !isSpanByte(byte) { bits |= sign }
             if isDigit(byte) { bits |= digit }
             if isNumberPrefix(byte) { bits |= prefix }
-            if isAlphanumeric(byte) ? hexValue(byte) == nil && !isNumberPrefix(byte) : !isSeparator(byte) { bits |= noNumber }
-            if byte == 0x2D || byte == 0x2E { bits |= dot } else if byte == 0x2F || byte == 0x7C { bits |= bar } else { bits |= noMorse }
+            if isAlphanumeric(byte) ? hexValue(byte) == nil && !isNumberPrefix(byte) : !isSeparator(byte) {
+                bits |= noNumber
+            }
+            if byte == 0x2D || byte == 0x2E {
+                bits |= dot
+            } else if byte == 0x2F || byte == 0x7C {
+                bits |= bar
+            } else {
+                bits |= noMorse
+            }
             return bits
         }
     }
@@ -131,7 +139,11 @@ extension TextDecoder {
                 var isPrefixed = false
                 while index < end, isAlphanumeric(text[index]) {
                     if isDigit(text[index]) { hasDigits = true }
-                    if isNumberPrefix(text[index]) { isPrefixed = true } else if hexValue(text[index]) == nil { isNumber = false }
+                    if isNumberPrefix(text[index]) {
+                        isPrefixed = true
+                    } else if hexValue(text[index]) == nil {
+                        isNumber = false
+                    }
                     index += 1
                 }
                 if !isNumber {
@@ -162,7 +174,9 @@ extension TextDecoder {
             switch text[index] {
             case UInt8(ascii: "%"):
                 if isHex(index + 1) && isHex(index + 2) { return true }
-                if byte(index + 1) | 0x20 == UInt8(ascii: "u"), isHex(index + 2) || byte(index + 2) == 0x7B { return true }
+                if byte(index + 1) | 0x20 == UInt8(ascii: "u"), isHex(index + 2) || byte(index + 2) == 0x7B {
+                    return true
+                }
             case UInt8(ascii: "="):
                 if isHex(index + 1), isHex(index + 2), byte(index + 3) == UInt8(ascii: "=") { return true }
             case UInt8(ascii: "&"):
@@ -172,7 +186,9 @@ extension TextDecoder {
                 if byte(end) == UInt8(ascii: ";"), end > index + 1 { return true }
             case UInt8(ascii: "\\"):
                 let next = byte(index + 1)
-                if next | 0x20 == UInt8(ascii: "x") || next | 0x20 == UInt8(ascii: "u"), isHex(index + 2) || byte(index + 2) == 0x7B {
+                if next | 0x20 == UInt8(ascii: "x") || next | 0x20 == UInt8(ascii: "u"),
+                    isHex(index + 2) || byte(index + 2) == 0x7B
+                {
                     return true
                 }
                 if next == UInt8(ascii: "N"), byte(index + 2) == 0x7B { return true }
@@ -248,7 +264,9 @@ extension TextDecoder {
         if begins(text, hex, end, bits: 4, value: { hexValue($0) }) { return true }
         if (start..<min(end, start + spanMin)).allSatisfy({ text[$0] | 1 == 0x31 }) { return true }
         func letter(_ byte: UInt8) -> UInt8? { isLetter(byte) ? (byte | 0x20) - 0x61 : nil }
-        if begins(text, start, end, bits: 5, value: { letter($0) ?? (0x32...0x37 ~= $0 ? $0 - 0x32 + 26 : nil) }) { return true }
+        if begins(text, start, end, bits: 5, value: { letter($0) ?? (0x32...0x37 ~= $0 ? $0 - 0x32 + 26 : nil) }) {
+            return true
+        }
         let digitsFirst = { (byte: UInt8) -> UInt8? in
             let value = letter(byte).map { $0 + 10 } ?? (isDigit(byte) ? byte - 0x30 : nil)
             return value.flatMap { $0 < 32 ? $0 : nil }

@@ -12,8 +12,10 @@ extension TextDecoder {
 
     /// Digits and signs inside words read as letters (`1gn0r3`, `p4$$word`), once for each way to read strokes; where words
     /// are written so, then also with those that are nearly or all digits (`4`, `70`, `4551574n7`). Empty: there are none.
-    static func leet(_ text: Span<UInt8>) -> [DerivedText] {
-        if !hasSignsInWords(text) { return [] }
+    ///
+    /// - Parameter isGated: off only in tests.
+    static func leet(_ text: Span<UInt8>, isGated: Bool = true) -> [DerivedText] {
+        if isGated, !hasSignsInWords(text) { return [] }
         let (inWords, bare) = signs(in: text)
         if inWords.isEmpty { return [] }
         var readings: [DerivedText] = []

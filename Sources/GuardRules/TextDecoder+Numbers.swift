@@ -30,6 +30,7 @@ extension TextDecoder {
             index = more.end
         }
         tried.numbers = index
+        tried.steps += index - start
         guard list.count >= 4 else { return nil }
         var found: [(start: Int, unit: Unit)] = []
         for values in readings(list) {
@@ -172,6 +173,7 @@ extension TextDecoder {
         }
         while out.last == 0x20 { out.removeLast() }
         tried.morse = index
+        tried.steps += index - start
         guard letters >= 5 else { return nil }
         return Unit(length: end - start, bytes: out)
     }

@@ -149,6 +149,7 @@ extension TextDecoder {
             if index == padded { break }
         }
         tried.wrapped = end
+        tried.steps += end - start
         guard end > firstEnd, letters.count >= spanMin else { return nil }
         // A word that follows in the text may look like a last group.
         if let bytes = decoded(letters) { return Unit(length: end - start, bytes: bytes) }
@@ -184,6 +185,7 @@ extension TextDecoder {
             end += 1
         }
         tried.signs = end
+        tried.steps += end - start
         guard end - start >= 15, signs > 0 else { return nil }
         for table in tables85 {
             if let bytes = base85((start..<end).map { text[$0] }, table), isWordy(bytes) {

@@ -17,6 +17,11 @@ enum TextDecoder {
     ///
     /// - Parameter isSecond: where a list of numbers may mean two texts, the other one.
     static func decode(_ text: Span<UInt8>, isSecond: Bool = false) -> (text: DerivedText, isAmbiguous: Bool)? {
+        var tried = Tried(isSecond: isSecond)
+        return decode(text, &tried)
+    }
+
+    static func decode(_ text: Span<UInt8>, _ tried: inout Tried) -> (text: DerivedText, isAmbiguous: Bool)? {
         var out = DerivedText()
         var isDecoded = false
         var kept = 0
@@ -29,10 +34,11 @@ enum TextDecoder {
             isDecoded = true
         }
         var atTokenStart = true
-        var tried = Tried(isSecond: isSecond)
         while index < text.count {
+            tried.steps += 1
             let byte = text[index]
-            if atTokenStart, byte < 0x80, !isAlphanumeric(byte), !isSpace(byte), let unit = ascii85(text, index, &tried) {
+            if atTokenStart, byte < 0x80, !isAlphanumeric(byte), !isSpace(byte), let unit = ascii85(text, index, &tried)
+            {
                 replace(unit)
                 atTokenStart = false
                 continue
@@ -102,6 +108,8 @@ enum TextDecoder {
 
     /// How far what was tried in vain reaches: nothing is read again and again, so the cost stays linear.
     struct Tried {
+        /// Bytes looked at, for tests.
+        var steps = 0
         var isSecond = false
         var isAmbiguous = false
         var numbers = 0
@@ -121,7 +129,10 @@ enum TextDecoder {
             var end = start
             while end < text.count, isSpanByte(text[end]) { end += 1 }
             tried.span = end
-            if atTokenStart, start >= tried.wrapped, let unit = wrapped(text, start, end, &tried) { return (start, unit) }
+            tried.steps += end - start
+            if atTokenStart, start >= tried.wrapped, let unit = wrapped(text, start, end, &tried) {
+                return (start, unit)
+            }
             if end - start >= spanMin {
                 if let unit = span(text, start, end) { return (start, unit) }
                 // The whole is none; a part between signs may be.

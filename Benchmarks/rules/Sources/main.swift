@@ -200,7 +200,8 @@ func measure(_ name: String, _ bundle: RuleBundle, _ rules: [Int], alone: Bool) 
         let plain = bundle.evaluate(text.span, rules: rules, scratch: &without)
         if !found.failures.isEmpty || !plain.failures.isEmpty {
             let failed = Set((found.failures + plain.failures).map { bundle.rules[$0.rule].id.name }).sorted()
-            print("# \(name): failed with \(found.failures.count), without prefilter \(plain.failures.count): \(failed)")
+            print(
+                "# \(name): failed with \(found.failures.count), without prefilter \(plain.failures.count): \(failed)")
         }
         // A rule that failed without has not been asked for the rest of the text.
         let failed = Set(plain.failures.map(\.rule))
