@@ -237,25 +237,11 @@ package enum LintFormat: String, CaseIterable, Sendable {
 
     private static func github(_ report: LintReport) -> [String] {
         report.findings.filter { $0.suppressed == nil }.map { finding in
-            let level = finding.level == .note ? "notice" : finding.level.rawValue
             let rule = finding.rule.map { "\($0): " } ?? ""
-            return "::\(level) file=\(property(finding.file)),line=\(max(1, finding.line)),col=\(max(1, finding.column)),"
-                + "title=\(finding.id.rawValue)::\(data(rule + finding.message))"
+            return WorkflowCommand.annotation(
+                finding.level == .error ? .error : finding.level == .warning ? .warning : .notice,
+                file: finding.file, line: finding.line, column: finding.column, title: finding.id.rawValue,
+                message: rule + finding.message)
         } + [summary(report)]
-    }
-
-    /// GitHub workflow commands: data escapes, and those of properties.
-    private static func data(_ text: String) -> String { escaped(text, ["%": "%25", "\r": "%0D", "\n": "%0A"]) }
-
-    private static func property(_ text: String) -> String {
-        escaped(text, ["%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"])
-    }
-
-    private static func escaped(_ text: String, _ escapes: [Unicode.Scalar: String]) -> String {
-        var out = ""
-        for scalar in text.unicodeScalars {
-            if let escape = escapes[scalar] { out += escape } else { out.unicodeScalars.append(scalar) }
-        }
-        return out
     }
 }

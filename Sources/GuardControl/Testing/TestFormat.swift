@@ -1,4 +1,5 @@
 import ArgumentParser
+import GuardAuthoring
 import GuardCore
 import GuardJSON
 import GuardRules
@@ -209,30 +210,16 @@ package enum TestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
     private static func github(_ report: TestReport) -> [String] {
         report.results.compactMap { result in
             result.failure.map {
-                "::error file=\(property(result.place.file)),line=\(result.place.line),col=\(result.place.column),"
-                    + "title=\(property(result.name))::\(command($0))"
+                WorkflowCommand.annotation(
+                    .error, file: result.place.file, line: result.place.line, column: result.place.column,
+                    title: result.name, message: $0)
             }
         } + [summary(report)]
     }
 
-    /// GitHub workflow commands: data escapes, and those of properties.
-    private static func command(_ text: String) -> String {
-        replacing(text, ["%": "%25", "\r": "%0D", "\n": "%0A"])
+    private static func oneLine(_ text: String) -> String {
+        text.unicodeScalars.reduce(into: "") { $0 += $1 == "\n" || $1 == "\r" ? " " : String($1) }
     }
-
-    private static func property(_ text: String) -> String {
-        replacing(text, ["%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"])
-    }
-
-    private static func replacing(_ text: String, _ table: [Unicode.Scalar: String]) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars {
-            if let replacement = table[scalar] { result += replacement } else { result.unicodeScalars.append(scalar) }
-        }
-        return result
-    }
-
-    private static func oneLine(_ text: String) -> String { replacing(text, ["\n": " ", "\r": " "]) }
 
     /// SARIF 2.1.0: failures as results of the rule that they are about.
     private static func sarif(_ report: TestReport) -> [UInt8] {
