@@ -92,7 +92,7 @@ extension Pattern {
         var result = subject.withUnsafeBufferPointer { buffer in
             withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1) { empty in
                 let base = buffer.baseAddress ?? UnsafePointer(empty.baseAddress)
-                if usesJIT {
+                if usesJIT, scratch.usesJIT {
                     let result = pcre2_jit_match_8(
                         code, base, buffer.count, from, options, scratch.data, scratch.context)
                     if result != PCRE2_ERROR_JIT_STACKLIMIT && result != PCRE2_ERROR_JIT_BADOPTION { return result }
