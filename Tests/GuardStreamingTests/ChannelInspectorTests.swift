@@ -1,9 +1,9 @@
-import GuardTesting
 import Foundation
 import GuardCore
 import GuardMatching
 import GuardRules
 import GuardStreaming
+import GuardTesting
 import Testing
 
 private func isLuhn(
@@ -149,10 +149,10 @@ private let nasty: [(String, @Sendable () throws -> [StreamRule], [String])] = [
     /// Cut in two, byte by byte, and in seeded random pieces: the same as the oracle at every prefix.
     @discardableResult static func compare(
         _ rules: [StreamRule], _ text: [UInt8], _ name: String, seeds: Range<UInt64>, cuts: Cuts = .everywhere,
-        tokens: (any TokenCounting)? = nil
+        plan: StreamPlan? = nil, tokens: (any TokenCounting)? = nil
     ) -> StreamOracle.Result {
         let oracle = StreamOracle(rules: rules, text: text, tokens: tokens)
-        let plan = StreamPlan(rules: rules)
+        let plan = plan ?? StreamPlan(rules: rules)
         func run(_ pieces: [ArraySlice<UInt8>], _ how: String) {
             let result = inspect(plan, pieces, tokens: tokens) { fed, update in
                 var whole = fed
@@ -214,38 +214,45 @@ private let nasty: [(String, @Sendable () throws -> [StreamRule], [String])] = [
                 name += " \(effect)\(folded ? " folded" : "")\(validated ? " validated" : "") /\(source)/"
             }
             guard !rules.isEmpty else { continue }
-            for number in 0..<6 as Range<UInt64> {
+            let plan = StreamPlan(rules: rules)
+            for number in 0..<12 as Range<UInt64> {
                 let text = randomText(&generator)
                 let seeds = UInt64(compared)..<UInt64(compared + 1)
-                Self.compare(rules, text, name, seeds: seeds, cuts: number == 0 ? .everywhere : .atRandom)
+                Self.compare(
+                    rules, text, name, seeds: seeds, cuts: number == 0 ? .everywhere : .atRandom, plan: plan)
                 compared += 1
             }
         }
         #expect(compared >= wanted)
     }
 
+    private static let packs = Result {
+        let bundle = try RuleBundle.load(directory: TestData.root.appending(path: "rules").path)
+        return (bundle, StreamPlan(bundle: bundle, mode: .enforce).rules)
+    }
+
     /// Rules of the packs, a few at a time, on their own tests' texts and those of the corpus, cut and put together.
     @Test(.enabled(if: TestData.hasShared), arguments: 0..<UInt64(parts))
     func packsEqualTheOracle(_ seed: UInt64) throws {
-        let bundle = try RuleBundle.load(directory: TestData.root.appending(path: "rules").path)
-        let plan = StreamPlan(bundle: bundle, mode: .enforce)
+        let (bundle, all) = try Self.packs.get()
         var generator = SeededRandom(seed: 100 + seed)
         let corpus = try MutatedTexts([])
         let wanted = Comparisons.share(0.03 / Double(Self.parts))
         var compared = 0
         var found = 0
         while compared < wanted {
-            let rules = (0..<3).compactMap { _ in plan.rules.randomElement(using: &generator) }
-            let own = rules.map { bundle.rules[$0.rule] }.flatMap { $0.tests.match + $0.tests.noMatch }
-            let texts = try MutatedTexts(own.map { Array($0.text.utf8) }, withCorpus: false)
+            let rules = (0..<3).compactMap { _ in all.randomElement(using: &generator) }
+            let tests = rules.map { bundle.rules[$0.rule] }.flatMap { $0.tests.match + $0.tests.noMatch }
+            let texts = try MutatedTexts(tests.map { Array($0.text.utf8) }, withCorpus: false)
             let name = rules.map { bundle.rules[$0.rule].id.name }.joined(separator: " ")
-            for _ in 0..<10 {
+            let own = StreamPlan(rules: rules)
+            for _ in 0..<20 {
                 var text = texts.next(&generator, pieces: 1...2, largest: 90)
                 if Bool.random(using: &generator) {
                     text = corpus.next(&generator, pieces: 1...1, largest: 30) + text
                 }
                 let seeds = UInt64(compared)..<UInt64(compared + 1)
-                found += Self.compare(rules, text, name, seeds: seeds, cuts: .atRandom).findings.count
+                found += Self.compare(rules, text, name, seeds: seeds, cuts: .atRandom, plan: own).findings.count
                 compared += 1
             }
         }
