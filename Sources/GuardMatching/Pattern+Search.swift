@@ -66,6 +66,11 @@ extension Pattern {
             let outcome =
                 isBounded
                 ? runBounded(subject, from, through, mode, &scratch) : run(subject, from, mode, &scratch)
+            if let inside = startInNewline(subject, outcome) {
+                from = inside + 1
+                if from > through ?? from { return .none }
+                continue
+            }
             guard case .partial(let start) = outcome else { return outcome }
             // A match that would begin with text to come; the engines differ in whether they report it.
             guard start < subject.count else { return .none }
@@ -73,6 +78,16 @@ extension Pattern {
             guard let next = startBytes.firstIndex(in: subject, from: start) else { return .none }
             from = next
         }
+    }
+
+    /// Where `outcome` begins, if that is between CR and LF in a search for line starts. JIT code for complete texts
+    /// searches for the bytes of a match instead, where it knows them, and finds what the interpreter, and JIT code for
+    /// partial matches, pass over.
+    private func startInNewline(_ subject: Span<UInt8>, _ outcome: MatchOutcome) -> Int? {
+        guard isLineSearched, case .match(let range) = outcome, range.lowerBound > 0,
+            subject[range.lowerBound] == 0x0A, subject[range.lowerBound - 1] == 0x0D
+        else { return nil }
+        return range.lowerBound
     }
 
     /// The engine's search for line starts never stops between CR and LF, unless it begins there.
