@@ -77,9 +77,10 @@ extension ChannelInspector {
             let before = (other * table.classCount + one) * words
             let second = isLast ? nil : kind(index + 1, isFolded).map { (one * table.classCount + $0) * words }
             for word in 0..<words {
-                var bits = table.first[first + word] & table.before[before + word]
-                bits &= isFolded ? plan.folded[word] : ~plan.folded[word]
+                var bits = table.before[before + word]
                 if let second { bits &= table.second[second + word] }
+                bits = (bits | table.untested[word]) & table.first[first + word]
+                bits &= isFolded ? plan.folded[word] : ~plan.folded[word]
                 if isLast {
                     latest[word] |= bits & table.openAtOnce[word]
                     bits &= ~table.openAtOnce[word]
@@ -98,7 +99,7 @@ extension ChannelInspector {
         let row = (first * plan.starts.classCount + second) * plan.words
         let members = group == .holding ? plan.holding : plan.reporting
         for word in open.indices {
-            var bits = open[word] & ~plan.starts.second[row + word] & members[word]
+            var bits = open[word] & ~plan.starts.second[row + word] & ~plan.starts.untested[word] & members[word]
             bits &= isFolded ? plan.folded[word] : ~plan.folded[word]
             while let entry = takeBit(&bits, word) {
                 if next[entry] == index + base - 1 { close(entry) }

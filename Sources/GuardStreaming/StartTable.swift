@@ -17,6 +17,8 @@ struct StartTable: Sendable {
     let before: [UInt64]
     /// By class of the first byte and of the second.
     let second: [UInt64]
+    /// Entries that have no test: for these only `first` holds.
+    let untested: [UInt64]
     /// Entries for which a text that ends with a first byte is open there without a search.
     let openAtOnce: [UInt64]
 
@@ -43,26 +45,27 @@ struct StartTable: Sendable {
         var before = [UInt64](repeating: 0, count: (count + 1) * count * words)
         var second = [UInt64](repeating: 0, count: count * count * words)
         var openAtOnce = [UInt64](repeating: 0, count: words)
+        var untested = openAtOnce
         for (index, pattern) in patterns.enumerated() {
             let word = index / 64
             let bit: UInt64 = 1 << UInt64(index % 64)
-            let test = tests[index]
-            if test?.isOpenAtOnce == true { openAtOnce[word] |= bit }
-            // The entry's own classes of the plan's.
-            let own = members.map { Int(test?.classes[Int($0)] ?? 0) }
+            guard let test = tests[index] else {
+                untested[word] |= bit
+                continue
+            }
+            if test.isOpenAtOnce { openAtOnce[word] |= bit }
+            // The test's own classes of the plan's.
+            let own = members.map { Int(test.classes[Int($0)]) } + [test.classCount]
             for one in 0..<count where pattern.startBytes.contains(members[one]) {
                 for other in 0...count {
-                    let otherOwn = other < count ? own[other] : test?.classCount ?? 0
-                    if test?.begins(own[one], behind: otherOwn) ?? true {
-                        before[(other * count + one) * words + word] |= bit
-                    }
-                    if other < count, test?.goesOn(own[one], own[other]) ?? true {
+                    if test.begins(own[one], behind: own[other]) { before[(other * count + one) * words + word] |= bit }
+                    if other < count, test.goesOn(own[one], own[other]) {
                         second[(one * count + other) * words + word] |= bit
                     }
                 }
             }
         }
-        (self.before, self.second, self.openAtOnce) = (before, second, openAtOnce)
+        (self.before, self.second, self.openAtOnce, self.untested) = (before, second, openAtOnce, untested)
     }
 
     /// With further entries, which have no test.
@@ -78,14 +81,11 @@ struct StartTable: Sendable {
         (classes, classCount) = (table.classes, table.classCount)
         openAtOnce = widened(table.openAtOnce, count: 1)
         first = Self.firstRows(patterns, from: count, words: words, into: widened(table.first, count: 256))
-        var before = widened(table.before, count: (classCount + 1) * classCount)
-        var second = widened(table.second, count: classCount * classCount)
-        // Any row may be theirs: `first` decides.
-        var added = [UInt64](repeating: 0, count: words)
-        for index in count..<count + patterns.count { added[index / 64] |= 1 << UInt64(index % 64) }
-        for index in before.indices { before[index] |= added[index % words] }
-        for index in second.indices { second[index] |= added[index % words] }
-        (self.before, self.second) = (before, second)
+        before = widened(table.before, count: (classCount + 1) * classCount)
+        second = widened(table.second, count: classCount * classCount)
+        var untested = widened(table.untested, count: 1)
+        for index in count..<count + patterns.count { untested[index / 64] |= 1 << UInt64(index % 64) }
+        self.untested = untested
     }
 
     private static func firstRows(_ patterns: [Pattern], from: Int, words: Int, into rows: [UInt64]) -> [UInt64] {
