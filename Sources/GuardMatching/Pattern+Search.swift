@@ -47,8 +47,8 @@ extension Pattern {
         guard from >= 0, from <= subject.count else { return .none }
         var from = lineStart(subject, from)
         let through = mode == .complete ? through : nil
-        // The engine skips faster, but does not where a callout forbids its start optimisations.
-        if isValidated, startBytes != .all {
+        // The engine skips faster, but does not where its start optimisations are off.
+        if !isStartOptimized, startBytes != .all {
             guard let start = startBytes.firstIndex(in: subject, from: from) else { return .none }
             from = start
         }

@@ -57,6 +57,19 @@ func outcome(_ pattern: Pattern, _ text: String, from: Int = 0, mode: MatchMode 
         #expect(matches(try Pattern(#"\sX"#), "\r\nX") == ["\nX"])
     }
 
+    /// PCRE2's start optimisations lose these in complete texts.
+    @Test(arguments: [
+        ("(?=b)a?b", "b"), ("(?=b)(?:a|)b", "xb"), ("(?=b)(?m:^)b", "\nb"), ("(?=[b])(?:^|\\s)b", "b"),
+        ("(?i)(?=b)a?b", "B"),
+        ("(?i)(?=B)a?b", "xb"), ("(*pla:b)a?b", "b"), ("(?*b)a?b", "b"), ("(?=b)(?i:a?b)", "b"),
+    ]) func whatALookaheadBeginsWithIsFound(_ source: String, _ text: String) throws {
+        let pattern = try Pattern(source)
+        let start = text.utf8.count - 1
+        for mode in [MatchMode.complete, .partialHard] {
+            #expect(outcome(pattern, text, mode: mode) == .match(start..<start + 1))
+        }
+    }
+
     /// A search for line starts passes it over, in every engine and mode and wherever the search came from.
     @Test func linesDoNotBeginBetweenCRAndLF() throws {
         for source in [
