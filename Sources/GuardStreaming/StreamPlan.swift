@@ -173,8 +173,6 @@ package final class StreamPlan: Sendable {
     /// What the rule with this index in its bundle does.
     func effect(ofRule rule: Int) -> StreamRule.Effect { rules.first { $0.rule == rule }?.effect ?? .report }
 
-    func holds(_ entry: Int) -> Bool { holding[entry / 64] & (1 << UInt64(entry % 64)) != 0 }
-
     /// The rules that judge one channel: `select` gets the index in `rules`.
     package func selection(where select: (Int) -> Bool) -> Selection {
         var bits = [UInt64](repeating: 0, count: words)
