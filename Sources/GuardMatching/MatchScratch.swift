@@ -7,6 +7,8 @@ package struct MatchScratch: ~Copyable {
     package let limits: MatchLimits
     /// Searches that ran in the interpreter because the JIT stack was exhausted or no JIT code could be made.
     package internal(set) var interpreterFallbacks: Int = 0
+    /// Off: every search is interpreted. For tests that compare the two engines.
+    package var usesJIT = true
 
     private(set) var data: OpaquePointer
     private(set) var context: OpaquePointer

@@ -47,8 +47,8 @@ extension Pattern {
         guard from >= 0, from <= subject.count else { return .none }
         var from = lineStart(subject, from)
         let through = mode == .complete ? through : nil
-        // The engine skips faster, but does not where a callout forbids its start optimisations.
-        if isValidated, startBytes != .all {
+        // The engine skips faster, but does not where its start optimisations are off.
+        if !isStartOptimized, startBytes != .all {
             guard let start = startBytes.firstIndex(in: subject, from: from) else { return .none }
             from = start
         }
@@ -66,6 +66,11 @@ extension Pattern {
             let outcome =
                 isBounded
                 ? runBounded(subject, from, through, mode, &scratch) : run(subject, from, mode, &scratch)
+            if let inside = startInNewline(subject, outcome) {
+                from = inside + 1
+                if from > through ?? from { return .none }
+                continue
+            }
             guard case .partial(let start) = outcome else { return outcome }
             // A match that would begin with text to come; the engines differ in whether they report it.
             guard start < subject.count else { return .none }
@@ -73,6 +78,16 @@ extension Pattern {
             guard let next = startBytes.firstIndex(in: subject, from: start) else { return .none }
             from = next
         }
+    }
+
+    /// Where `outcome` begins, if that is between CR and LF in a search for line starts. JIT code for complete texts
+    /// searches for the bytes of a match instead, where it knows them, and finds what the interpreter, and JIT code for
+    /// partial matches, pass over.
+    private func startInNewline(_ subject: Span<UInt8>, _ outcome: MatchOutcome) -> Int? {
+        guard isLineSearched, case .match(let range) = outcome, range.lowerBound > 0,
+            subject[range.lowerBound] == 0x0A, subject[range.lowerBound - 1] == 0x0D
+        else { return nil }
+        return range.lowerBound
     }
 
     /// The engine's search for line starts never stops between CR and LF, unless it begins there.
@@ -92,7 +107,7 @@ extension Pattern {
         var result = subject.withUnsafeBufferPointer { buffer in
             withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1) { empty in
                 let base = buffer.baseAddress ?? UnsafePointer(empty.baseAddress)
-                if usesJIT {
+                if usesJIT, scratch.usesJIT {
                     let result = pcre2_jit_match_8(
                         code, base, buffer.count, from, options, scratch.data, scratch.context)
                     if result != PCRE2_ERROR_JIT_STACKLIMIT && result != PCRE2_ERROR_JIT_BADOPTION { return result }

@@ -52,6 +52,8 @@ package final class Pattern: @unchecked Sendable {
     let code: OpaquePointer
     /// Begins with a multiline `^` or with `.*`: the engine tries line starts only.
     let isLineSearched: Bool
+    /// The engine itself skips to where a match may begin.
+    let isStartOptimized: Bool
 
     /// Compiles `source`. `validated`: every candidate is offered to the validator given to `firstMatch`, and where
     /// that refuses, matching backtracks to the other ends of this start and then to later starts.
@@ -80,13 +82,15 @@ package final class Pattern: @unchecked Sendable {
         }
         startBytes = Self.startBytes(plain)
         minLength = max(1, Int(Self.info(plain, UInt32(PCRE2_INFO_MINLENGTH))))
+        let losesMatches = Self.losesMatches(plain, bytes)
         pcre2_code_free_8(plain)
         guard !hasCallouts else { throw PatternError(message: "callouts cannot be used", offset: 0) }
 
         // Two optimisations do not see what a callout may refuse. Auto-possessification looks through it: `\d+` would
         // become `\d++` and give the validator one end only. JIT code for a leading repeat skips the starts inside a
         // run that failed (a start optimisation): `\d+` on 12345678 would never be tried at the 7.
-        let extra = validated ? PCRE2_NO_AUTO_POSSESS | PCRE2_NO_START_OPTIMIZE : 0
+        let extra =
+            (validated ? PCRE2_NO_AUTO_POSSESS : 0) | (validated || losesMatches ? PCRE2_NO_START_OPTIMIZE : 0)
         let code: OpaquePointer
         do {
             code = try Self.compile(Self.wrapped(bytes, syntax, validated, newline: false), options, extra: extra)
@@ -108,9 +112,8 @@ package final class Pattern: @unchecked Sendable {
         captureCount = Int(Self.info(code, UInt32(PCRE2_INFO_CAPTURECOUNT)))
         captureNames = Self.names(code)
         isAnchored = Self.info(code, UInt32(PCRE2_INFO_ALLOPTIONS)) & PCRE2_ANCHORED != 0
-        isLineSearched =
-            Self.info(code, UInt32(PCRE2_INFO_FIRSTCODETYPE)) == 2
-            && Self.info(code, UInt32(PCRE2_INFO_ALLOPTIONS)) & PCRE2_NO_START_OPTIMIZE == 0
+        isStartOptimized = Self.info(code, UInt32(PCRE2_INFO_ALLOPTIONS)) & PCRE2_NO_START_OPTIMIZE == 0
+        isLineSearched = isStartOptimized && Self.info(code, UInt32(PCRE2_INFO_FIRSTCODETYPE)) == 2
         usesJIT =
             options.jit && pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD) == 0
             && Self.jitSize(code) > 0
@@ -188,6 +191,23 @@ package final class Pattern: @unchecked Sendable {
             if names[key] == nil { names[key] = Int(start[0]) << 8 | Int(start[1]) }
         }
         return names
+    }
+
+    /// In complete texts PCRE2 10.42 wants the last byte that a match must have behind its first, also where the first is
+    /// known from a lookahead and the two are one: `(?=b)a?b` would not match `b`.
+    private static func losesMatches(_ code: OpaquePointer, _ source: [UInt8]) -> Bool {
+        guard info(code, UInt32(PCRE2_INFO_FIRSTCODETYPE)) == 1, info(code, UInt32(PCRE2_INFO_LASTCODETYPE)) == 1,
+            let first = UInt8(exactly: info(code, UInt32(PCRE2_INFO_FIRSTCODEUNIT))),
+            let last = UInt8(exactly: info(code, UInt32(PCRE2_INFO_LASTCODEUNIT))),
+            first == last || first == otherCase(last)
+        else { return false }
+        // `(?=`, `(?*` and `(*` with a name.
+        return source.indices.dropLast(2).contains { index in
+            source[index] == UInt8(ascii: "(")
+                && (source[index + 1] == UInt8(ascii: "*")
+                    || source[index + 1] == UInt8(ascii: "?")
+                        && (source[index + 2] == UInt8(ascii: "=") || source[index + 2] == UInt8(ascii: "*")))
+        }
     }
 
     /// What PCRE2's own start optimisation knows: a match does not begin at a byte outside of this set. `search` holds

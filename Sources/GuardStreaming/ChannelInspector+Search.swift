@@ -20,20 +20,26 @@ extension ChannelInspector {
         _ group: Group, from front: Front, to end: Int, mode: MatchMode, _ update: inout ChannelUpdate,
         _ scratch: inout MatchScratch
     ) -> [BlockMatch] {
-        let members = group == .holding ? plan.holding : plan.reporting
         let reached = Front(raw: end, folded: plan.hasFolded ? text.foldedEnd(ofRawPrefix: end) : 0)
         // At the end of the channel only an open start can become a match: a search that ended without one has proven
         // that no text that follows, so neither none, makes a match of what was searched.
-        if mode == .partialHard { addStarts(from: front, to: reached) } else { clearCandidates() }
+        if mode == .partialHard { addStarts(group, from: front, to: reached) } else { clearCandidates() }
+        let members = group == .holding ? plan.holding : plan.reporting
         for word in candidates.indices {
-            candidates[word] = (candidates[word] | open[word]) & members[word] & selection.bits[word]
+            let wanted = members[word] & selection.bits[word]
+            candidates[word] = (candidates[word] | open[word]) & wanted
+            // All others that may begin at the last byte are open there, and no search needs to say so.
+            let opened = latest[word] & ~candidates[word] & wanted
+            open[word] |= opened
+            var bits = opened & plan.folded[word]
+            while let entry = takeBit(&bits, word) { next[entry] = reached.folded - 1 }
+            bits = opened & ~plan.folded[word]
+            while let entry = takeBit(&bits, word) { next[entry] = reached.raw - 1 }
         }
         var blocked: [BlockMatch] = []
         for word in candidates.indices {
             var bits = candidates[word]
-            while bits != 0 {
-                let entry = word * 64 + bits.trailingZeroBitCount
-                bits &= bits - 1
+            while let entry = takeBit(&bits, word) {
                 if let match = run(entry, from: front, to: reached, mode, &update, &scratch) { blocked.append(match) }
             }
         }
@@ -42,28 +48,76 @@ extension ChannelInspector {
     }
 
     private mutating func clearCandidates() {
-        for word in candidates.indices { candidates[word] = 0 }
+        for word in candidates.indices { (candidates[word], latest[word]) = (0, 0) }
     }
 
-    /// The entries that may begin a match in the text between two fronts.
-    private mutating func addStarts(from front: Front, to end: Front) {
+    /// The entries that may begin a match in the text between two fronts. Those that were open at the byte before the
+    /// first of them and cannot go on with that are closed.
+    private mutating func addStarts(_ group: Group, from front: Front, to end: Front) {
         clearCandidates()
+        if plan.hasRaw { addStarts(group, isFolded: false, from: front.raw, to: end.raw) }
+        if plan.hasFolded { addStarts(group, isFolded: true, from: front.folded, to: end.folded) }
+    }
+
+    private mutating func addStarts(_ group: Group, isFolded: Bool, from: Int, to end: Int) {
+        guard from < end else { return }
+        let base = isFolded ? text.foldedBase : text.rawBase
+        if from > base { closeEnded(group, isFolded: isFolded, at: from - base, base: base) }
+        let table = plan.starts
         let words = plan.words
-        if plan.hasRaw {
-            for index in (front.raw - text.rawBase)..<max(front.raw - text.rawBase, end.raw - text.rawBase) {
-                let row = Int(text.raw[index]) * words
-                for word in 0..<words { candidates[word] |= plan.rawStarts[row + word] }
+        for index in (from - base)..<(end - base) {
+            let isLast = index == end - base - 1
+            let first = Int(byte(index, isFolded)) * words
+            guard let one = kind(index, isFolded), let other = kind(before: index, isFolded, base) else {
+                for word in 0..<words {
+                    candidates[word] |= table.first[first + word] & (isFolded ? plan.folded[word] : ~plan.folded[word])
+                }
+                continue
+            }
+            let before = (other * table.classCount + one) * words
+            let second = isLast ? nil : kind(index + 1, isFolded).map { (one * table.classCount + $0) * words }
+            for word in 0..<words {
+                var bits = table.before[before + word]
+                if let second { bits &= table.second[second + word] }
+                bits = (bits | table.untested[word]) & table.first[first + word]
+                bits &= isFolded ? plan.folded[word] : ~plan.folded[word]
+                if isLast {
+                    latest[word] |= bits & table.openAtOnce[word]
+                    bits &= ~table.openAtOnce[word]
+                }
+                candidates[word] |= bits
             }
         }
-        if plan.hasFolded {
-            for index
-                in (front.folded - text.foldedBase)..<max(
-                    front.folded - text.foldedBase, end.folded - text.foldedBase)
-            {
-                let row = Int(text.folded[index]) * words
-                for word in 0..<words { candidates[word] |= plan.foldedStarts[row + word] }
+    }
+
+    /// Of the entries that are open at the byte before `index` of a view's kept text, closes those that cannot go on with
+    /// the byte there.
+    private mutating func closeEnded(_ group: Group, isFolded: Bool, at index: Int, base: Int) {
+        guard kind(before: index - 1, isFolded, base) != nil, let first = kind(index - 1, isFolded),
+            let second = kind(index, isFolded)
+        else { return }
+        let row = (first * plan.starts.classCount + second) * plan.words
+        let members = group == .holding ? plan.holding : plan.reporting
+        for word in open.indices {
+            var bits = open[word] & ~plan.starts.second[row + word] & ~plan.starts.untested[word] & members[word]
+            bits &= isFolded ? plan.folded[word] : ~plan.folded[word]
+            while let entry = takeBit(&bits, word) {
+                if next[entry] == index + base - 1 { close(entry) }
             }
         }
+    }
+
+    private func byte(_ index: Int, _ isFolded: Bool) -> UInt8 { isFolded ? text.folded[index] : text.raw[index] }
+
+    /// Class of the byte at `index` of a view's kept text, if it is ASCII.
+    private func kind(_ index: Int, _ isFolded: Bool) -> Int? {
+        let byte = byte(index, isFolded)
+        return byte < 0x80 ? Int(plan.starts.classes[Int(byte)]) : nil
+    }
+
+    /// Class of what stands before `index`.
+    private func kind(before index: Int, _ isFolded: Bool, _ base: Int) -> Int? {
+        index > 0 ? kind(index - 1, isFolded) : base == 0 ? plan.starts.classCount : nil
     }
 
     /// Runs one entry. Returns the first match of a rule that blocks; it is the last thing that entry has to tell.
@@ -136,7 +190,7 @@ extension ChannelInspector {
     private func find(
         _ entry: StreamPlan.Entry, _ from: Int, _ viewEnd: Int, _ mode: MatchMode, _ scratch: inout MatchScratch
     ) -> MatchOutcome {
-        if entry.contexts.isEmpty, entry.allowances.isEmpty { return candidate(entry, from, viewEnd, mode, &scratch) }
+        if entry.isPlain { return candidate(entry, from, viewEnd, mode, &scratch) }
         var from = from
         while true {
             let outcome = candidate(entry, from, viewEnd, mode, &scratch)

@@ -11,8 +11,9 @@ package import GuardRules
 /// its union can no longer grow. A block is proven by the shortest prefix at which its rule's first match is final.
 ///
 /// What this does faster, without changing any of that:
-/// - a detector without an open start runs only if one of the new bytes may begin a match (`StreamPlan`'s table), and
-///   from that byte; others run from their open start. Text before is kept only as far as patterns look behind.
+/// - a detector without an open start runs only if a match may begin in the new bytes, by what stands before and behind
+///   each (`StartTable`); others run from their open start. Where a match may begin at the last byte only, most are open
+///   there without a search. Text before is kept only as far as patterns look behind.
 /// - *Release timing.* New text is scanned at once while at most `alwaysScannedBytes` are held; beyond, it waits until
 ///   what is held has grown by a quarter (or the channel ends). All holding rules wait together, so the result is that
 ///   of the same text arriving in larger pieces, and that does not depend on the cuts: when a late scan finds a block,
@@ -40,6 +41,8 @@ package struct ChannelInspector: Sendable {
     var savedOpen: [UInt64]
     /// Entries to run in the search that is being made.
     var candidates: [UInt64]
+    /// Entries that may begin a match at its last byte, as far as one byte tells.
+    var latest: [UInt64]
     /// Up to where the rules that hold have searched.
     var holding: Front
     /// Up to where the rules that report have searched: never further than `holding`.
@@ -62,6 +65,10 @@ package struct ChannelInspector: Sendable {
     struct Front: Sendable {
         var raw = 0
         var folded = 0
+
+        static func least(_ one: Front, _ other: Front) -> Front {
+            Front(raw: min(one.raw, other.raw), folded: min(one.folded, other.folded))
+        }
     }
 
     struct PendingMask: Sendable {
@@ -80,6 +87,7 @@ package struct ChannelInspector: Sendable {
         savedNext = next
         savedOpen = open
         candidates = open
+        latest = open
         wholes = WholeState(plan: plan, selection: selection)
         holding = Front()
         reporting = Front()
@@ -142,18 +150,10 @@ package struct ChannelInspector: Sendable {
         if !allowed.isEmpty, wholes.rules.isEmpty {
             allowed.prune(before: min(releasableEnd, reportHeldStart()))
         }
-        var raw = min(releasableEnd, reporting.raw)
-        var folded = min(holding.folded, reporting.folded)
-        forEachBit(in: open) { entry in
-            if plan.entries[entry].isFolded {
-                folded = min(folded, next[entry])
-            } else {
-                raw = min(raw, next[entry])
-            }
-        }
+        let open = Front.least(openStarts(plan.holding), openStarts(plan.reporting))
         text.discard(
-            rawBefore: raw, lookbehind: plan.rawLookbehind, foldedBefore: folded,
-            foldedLookbehind: plan.foldedLookbehind)
+            rawBefore: min(releasableEnd, reporting.raw, open.raw), lookbehind: plan.rawLookbehind,
+            foldedBefore: min(holding.folded, reporting.folded, open.folded), foldedLookbehind: plan.foldedLookbehind)
     }
 
     // MARK: steps
@@ -183,16 +183,22 @@ package struct ChannelInspector: Sendable {
         let savedAllowed = allowed
         let findingCount = update.findings.count
         let failureCount = update.failures.count
-        for word in open.indices { savedOpen[word] = open[word] }
-        forEachBit(in: open) { savedNext[$0] = next[$0] }
+        for word in open.indices {
+            savedOpen[word] = open[word]
+            var bits = open[word]
+            while let entry = takeBit(&bits, word) { savedNext[entry] = next[entry] }
+        }
 
         var blocked = search(.holding, from: front, to: end, mode: .partialHard, &update, &scratch)
         if !blocked.isEmpty {
             // The shortest prefix that proves a block, and the state there.
             let proof = shortestProof(of: blocked.map(\.entry), after: front, until: end, &scratch)
             if proof < end {
-                forEachBit(in: savedOpen) { next[$0] = savedNext[$0] }
-                for word in open.indices { open[word] = savedOpen[word] }
+                for word in open.indices {
+                    open[word] = savedOpen[word]
+                    var bits = open[word]
+                    while let entry = takeBit(&bits, word) { next[entry] = savedNext[entry] }
+                }
                 masks = savedMasks
                 allowed = savedAllowed
                 update.findings.removeSubrange(findingCount...)
@@ -255,8 +261,7 @@ package struct ChannelInspector: Sendable {
     private mutating func dropLongReports(_ update: inout ChannelUpdate) {
         let start = reportHeldStart()
         guard reporting.raw - start > plan.holdBytes else { return }
-        forEachBit(in: open) { entry in
-            guard !plan.holds(entry), rawStart(entry) == start else { return }
+        for entry in openEntries(plan.reporting) where rawStart(entry) == start {
             close(entry)
             update.failures.append(
                 StreamFailure(
@@ -266,11 +271,7 @@ package struct ChannelInspector: Sendable {
 
     /// Smallest open start of the rules that report, or where they are.
     private func reportHeldStart() -> Int {
-        var start = reporting.raw
-        forEachBit(in: open) { entry in
-            if !plan.holds(entry) { start = min(start, rawStart(entry)) }
-        }
-        return start
+        min(reporting.raw, openStart(plan.reporting))
     }
 
     private mutating func block(_ cause: StreamBlock.Cause, _ rules: [Int], _ update: inout ChannelUpdate) {
@@ -284,8 +285,7 @@ package struct ChannelInspector: Sendable {
             var culprits: [Int] = []
             // An edit that cannot become final is held by whatever is open inside of it.
             let reach = unionEnd(from: releasableEnd)
-            forEachBit(in: open) { entry in
-                guard plan.holds(entry) else { return }
+            for entry in openEntries(plan.holding) {
                 let start = rawStart(entry)
                 if start <= releasableEnd || start < reach { culprits.append(entry) }
             }
@@ -315,11 +315,8 @@ package struct ChannelInspector: Sendable {
     /// Moves `releasableEnd` to the smallest open start (and `bound`), keeps it out of edits, and takes up the edits
     /// that it has passed.
     private mutating func settle(bound: Int?, _ update: inout ChannelUpdate) {
-        var end = min(holding.raw, bound ?? Int.max)
-        forEachBit(in: open) { entry in
-            if plan.holds(entry) { end = min(end, rawStart(entry)) }
-        }
-        end = min(end, wholes.floor(plan))
+        var end = min(holding.raw, bound ?? Int.max, openStart(plan.holding))
+        if !wholes.rules.isEmpty { end = min(end, wholes.floor(plan)) }
         var taken = 0
         while taken < masks.count, masks[taken].range.lowerBound < end {
             var range = masks[taken].range
@@ -369,16 +366,40 @@ package struct ChannelInspector: Sendable {
     }
 
     mutating func close(_ entry: Int) { open[entry / 64] &= ~(1 << UInt64(entry % 64)) }
+
+    /// Least open starts of the entries in `members`, absolute offsets in their views; `.max` where none is open.
+    private func openStarts(_ members: [UInt64]) -> Front {
+        var starts = Front(raw: .max, folded: .max)
+        for word in open.indices {
+            var bits = open[word] & members[word] & plan.folded[word]
+            while let entry = takeBit(&bits, word) { starts.folded = min(starts.folded, next[entry]) }
+            bits = open[word] & members[word] & ~plan.folded[word]
+            while let entry = takeBit(&bits, word) { starts.raw = min(starts.raw, next[entry]) }
+        }
+        return starts
+    }
+
+    /// The same as one raw offset.
+    private func openStart(_ members: [UInt64]) -> Int {
+        let starts = openStarts(members)
+        return starts.folded == .max ? starts.raw : min(starts.raw, text.rawStart(ofFolded: starts.folded))
+    }
+
+    private func openEntries(_ members: [UInt64]) -> [Int] {
+        var entries: [Int] = []
+        for word in open.indices {
+            var bits = open[word] & members[word]
+            while let entry = takeBit(&bits, word) { entries.append(entry) }
+        }
+        return entries
+    }
 }
 
-/// Calls `body` with the index of each set bit, ascending.
+/// The lowest set bit of one word of bits, the `word`th, taken away; `nil` where there is none. (Not a loop with a
+/// closure, which would copy what it runs in.)
 @inline(__always)
-func forEachBit(in words: [UInt64], _ body: (Int) -> Void) {
-    for index in words.indices {
-        var word = words[index]
-        while word != 0 {
-            body(index * 64 + word.trailingZeroBitCount)
-            word &= word - 1
-        }
-    }
+func takeBit(_ bits: inout UInt64, _ word: Int) -> Int? {
+    if bits == 0 { return nil }
+    defer { bits &= bits - 1 }
+    return word * 64 + bits.trailingZeroBitCount
 }

@@ -106,19 +106,20 @@ struct ChannelText {
         return raw[low..<high]
     }
 
-    /// Drops text that lies further than the given numbers of characters before the given offsets, once that is at
-    /// least half of what is kept: amortised, each byte is moved a constant number of times.
+    /// Drops text that lies further than the given numbers of characters before the given offsets, once what lies before
+    /// them is more than half of what is kept and much more than those characters: amortised, each byte is moved, and
+    /// looked at for them, a constant number of times.
     mutating func discard(rawBefore: Int, lookbehind: Int, foldedBefore: Int, foldedLookbehind: Int) {
         // What a mask of a folded rule writes is raw text, of groups in what its pattern looked behind at, too.
         let needed = folds ? min(rawBefore, sources.first?.start ?? end) : rawBefore
         let rawIndex = min(max(needed - rawBase, 0), raw.count)
-        if rawIndex >= 512, rawIndex > raw.count / 2 {
+        if rawIndex >= 512 + 4 * lookbehind, rawIndex > raw.count / 2 {
             let keep = UTF8Scan.offset(in: raw.span, before: rawIndex, characters: lookbehind)
             raw.removeFirst(keep)
             rawBase += keep
         }
         let foldedIndex = min(max(foldedBefore - foldedBase, 0), folded.count)
-        if foldedIndex >= 512, foldedIndex > folded.count / 2 {
+        if foldedIndex >= 512 + 4 * foldedLookbehind, foldedIndex > folded.count / 2 {
             let keep = UTF8Scan.offset(in: folded.span, before: foldedIndex, characters: foldedLookbehind)
             folded.removeFirst(keep)
             sources.removeFirst(keep)

@@ -62,30 +62,43 @@ package struct StreamRule: Sendable {
 
 /// The output rules of one snapshot, laid out for streams: made once, shared by all answers.
 ///
-/// The start test of every detector (`Pattern.startBytes`) lies in one table by byte, so that one pass over the new
-/// bytes says which detectors may have a new start; all others without an open start are skipped.
+/// `StartTable` says for the new bytes which detectors may have a new start; all others without an open start are skipped.
 package final class StreamPlan: Sendable {
     package let rules: [StreamRule]
     /// Largest number of bytes of one channel that are held before `onHoldOverflow` acts.
     package let holdBytes: Int
 
-    struct Entry: Sendable {
+    /// A class, so that running one costs one reference and not one for each of its parts.
+    final class Entry: Sendable {
         /// Index into `rules`.
-        var rule: Int
-        var pattern: Pattern
-        var validate: StreamRule.Detector.Validate?
-        var isFolded: Bool
-        var effect: StreamRule.Effect
-        var contexts: [ContextCondition]
+        let rule: Int
+        let pattern: Pattern
+        let validate: StreamRule.Detector.Validate?
+        let isFolded: Bool
+        let effect: StreamRule.Effect
+        let contexts: [ContextCondition]
         /// Entries of the allowances that can suppress its matches.
-        var allowances: [Int] = []
+        let allowances: [Int]
+        /// Nothing but its pattern decides about a match.
+        let isPlain: Bool
+
+        init(_ rule: Int, _ streamRule: StreamRule, _ detector: StreamRule.Detector, allowances: [Int]) {
+            self.rule = rule
+            pattern = detector.pattern
+            validate = detector.validate
+            isFolded = streamRule.isFolded
+            effect = streamRule.effect
+            contexts = detector.contexts
+            self.allowances = allowances
+            isPlain = detector.contexts.isEmpty && allowances.isEmpty
+        }
     }
 
     let entries: [Entry]
-    /// `words` words of bits for each byte value, one bit for each entry that may begin there.
-    let rawStarts: [UInt64]
-    let foldedStarts: [UInt64]
+    let starts: StartTable
     let words: Int
+    /// Entries of the folded view.
+    let folded: [UInt64]
     /// Entries whose open starts hold text.
     let holding: [UInt64]
     /// The others.
@@ -97,35 +110,41 @@ package final class StreamPlan: Sendable {
     let rawLookbehind: Int
     let foldedLookbehind: Int
 
-    package init(rules: [StreamRule], holdBytes: Int = 65_536) {
+    package convenience init(rules: [StreamRule], holdBytes: Int = 65_536) {
+        self.init(rules: rules, holdBytes: holdBytes) { StartTable($0.map(\.pattern)) }
+    }
+
+    /// This plan and further rules that are no allowances. Its entries keep their places.
+    package func adding(_ further: [StreamRule]) -> StreamPlan {
+        StreamPlan(rules: rules + further, holdBytes: holdBytes) { [starts, entries] all in
+            StartTable(starts, adding: all[entries.count...].map(\.pattern), count: entries.count)
+        }
+    }
+
+    private init(rules: [StreamRule], holdBytes: Int, starts: ([Entry]) -> StartTable) {
         self.rules = rules
         self.holdBytes = max(1, holdBytes)
         var entries: [Entry] = []
         // Allowances first, so that in each step they are ahead of what they suppress.
-        for (index, rule) in rules.enumerated().sorted(by: {
-            Self.precedes($0.element, $1.element, $0.offset, $1.offset)
-        }) {
-            for detector in rule.detectors {
-                entries.append(
-                    Entry(
-                        rule: index, pattern: detector.pattern, validate: detector.validate, isFolded: rule.isFolded,
-                        effect: rule.effect, contexts: detector.contexts))
-            }
-        }
-        for index in entries.indices where entries[index].effect != .allow {
-            let rule = rules[entries[index].rule].rule
-            entries[index].allowances = entries.indices.filter {
-                entries[$0].effect == .allow && rules[entries[$0].rule].suppresses.contains(rule)
-            }
+        let ordered = rules.indices.sorted { Self.precedes(rules[$0], rules[$1], $0, $1) }
+        for index in ordered {
+            let rule = rules[index]
+            let allowances =
+                rule.effect == .allow
+                ? []
+                : entries.indices.filter {
+                    entries[$0].effect == .allow && rules[entries[$0].rule].suppresses.contains(rule.rule)
+                }
+            for detector in rule.detectors { entries.append(Entry(index, rule, detector, allowances: allowances)) }
         }
         // An allowance holds text if it can suppress what changes the answer.
         let acting = Set(rules.lazy.filter { $0.effect == .mask || $0.effect == .block }.map(\.rule))
         self.entries = entries
+        self.starts = starts(entries)
         wholes = rules.indices.filter { rules[$0].whole != nil }
         words = (entries.count + 63) / 64
-        var raw = [UInt64](repeating: 0, count: 256 * words)
-        var folded = raw
         var holding = [UInt64](repeating: 0, count: words)
+        var folded = holding
         for (index, entry) in entries.enumerated() {
             let bit: UInt64 = 1 << UInt64(index % 64)
             let isHolding =
@@ -135,16 +154,9 @@ package final class StreamPlan: Sendable {
                 case .allow: rules[entry.rule].suppresses.contains { acting.contains($0) }
                 }
             if isHolding { holding[index / 64] |= bit }
-            for byte in 0..<256 where entry.pattern.startBytes.contains(UInt8(byte)) {
-                if entry.isFolded {
-                    folded[byte * words + index / 64] |= bit
-                } else {
-                    raw[byte * words + index / 64] |= bit
-                }
-            }
+            if entry.isFolded { folded[index / 64] |= bit }
         }
-        rawStarts = raw
-        foldedStarts = folded
+        self.folded = folded
         self.holding = holding
         reporting = holding.map { ~$0 }
         hasFolded = entries.contains { $0.isFolded }
@@ -160,8 +172,6 @@ package final class StreamPlan: Sendable {
 
     /// What the rule with this index in its bundle does.
     func effect(ofRule rule: Int) -> StreamRule.Effect { rules.first { $0.rule == rule }?.effect ?? .report }
-
-    func holds(_ entry: Int) -> Bool { holding[entry / 64] & (1 << UInt64(entry % 64)) != 0 }
 
     /// The rules that judge one channel: `select` gets the index in `rules`.
     package func selection(where select: (Int) -> Bool) -> Selection {

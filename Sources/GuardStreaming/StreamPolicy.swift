@@ -85,14 +85,14 @@ package struct StreamPolicy: Sendable {
     /// hold-back. In tool calls, whose text is JSON, what comes back is escaped.
     package func restoring(_ table: PlaceholderTable) -> StreamPolicy {
         if table.isEmpty { return self }
-        var rules = plan.rules
+        var further: [StreamRule] = []
         for isEscaped in [false, true] {
             let detectors = table.matchers.map { matcher in
                 StreamRule.Detector(pattern: matcher.pattern) { text, captures, _ in
                     matcher.isGiven(text, captures)
                 }
             }
-            rules.append(
+            further.append(
                 StreamRule(rule: bundle.rules.count, effect: .mask, detectors: detectors) { text, range, _, _, _ in
                     var placeholder: [UInt8] = []
                     for index in range { placeholder.append(text[index]) }
@@ -101,9 +101,9 @@ package struct StreamPolicy: Sendable {
                 })
         }
         var policy = self
-        policy.plan = StreamPlan(rules: rules, holdBytes: plan.holdBytes)
+        policy.plan = plan.adding(further)
         for role in Role.allCases {
-            let added = role == .toolCall ? rules.count - 1 : rules.count - 2
+            let added = plan.rules.count + (role == .toolCall ? 1 : 0)
             let extra = policy.plan.selection { $0 == added }
             var selection = byRole[role] ?? StreamPlan.Selection(bits: [], wholes: [])
             // The entries that were there keep their places: what is added comes last.

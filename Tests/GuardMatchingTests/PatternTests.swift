@@ -57,6 +57,43 @@ func outcome(_ pattern: Pattern, _ text: String, from: Int = 0, mode: MatchMode 
         #expect(matches(try Pattern(#"\sX"#), "\r\nX") == ["\nX"])
     }
 
+    /// PCRE2's start optimisations lose these in complete texts.
+    @Test(arguments: [
+        ("(?=b)a?b", "b"), ("(?=b)(?:a|)b", "xb"), ("(?=b)(?m:^)b", "\nb"), ("(?=[b])(?:^|\\s)b", "b"),
+        ("(?i)(?=b)a?b", "B"),
+        ("(?i)(?=B)a?b", "xb"), ("(*pla:b)a?b", "b"), ("(?*b)a?b", "b"), ("(?=b)(?i:a?b)", "b"),
+    ]) func whatALookaheadBeginsWithIsFound(_ source: String, _ text: String) throws {
+        let pattern = try Pattern(source)
+        let start = text.utf8.count - 1
+        for mode in [MatchMode.complete, .partialHard] {
+            #expect(outcome(pattern, text, mode: mode) == .match(start..<start + 1))
+        }
+    }
+
+    /// A search for line starts passes it over, in every engine and mode and wherever the search came from.
+    @Test func linesDoNotBeginBetweenCRAndLF() throws {
+        for source in [
+            #"(?m:^)\sa"#, #"(?m:^)\s(?<!b)[ab]"#, #"(?:(?m:^)\s(?:[ab])+)+"#, #"(?m)^\s+a"#, #"(?m)^[^x]a"#,
+        ] {
+            let pattern = try Pattern(source)
+            for text in ["\r\na", "x\r\na", "b \r\r\na\n", "\n\r\naa"] {
+                let bytes = Array(text.utf8)
+                for from in bytes.indices {
+                    for mode in [MatchMode.complete, .partialHard] {
+                        var scratch = MatchScratch()
+                        let found = pattern.firstMatch(in: bytes.span, from: from, mode: mode, scratch: &scratch)
+                        if case .match(let range) = found, range.lowerBound > 0, bytes[range.lowerBound] == 0x0A {
+                            #expect(bytes[range.lowerBound - 1] != 0x0D, "\(source) \(bytes) from \(from)")
+                        }
+                        scratch.usesJIT = false
+                        let other = pattern.firstMatch(in: bytes.span, from: from, mode: mode, scratch: &scratch)
+                        #expect(found == other, "\(source) \(bytes) from \(from)")
+                    }
+                }
+            }
+        }
+    }
+
     @Test(arguments: [
         ("foobar", "xxfoo", MatchOutcome.partial(start: 2)), ("foobar", "xxfox", .none),
         ("foo|foobar", "xfoo", .match(1..<4)), ("foobar|foo", "xfoo", .partial(start: 1)),

@@ -1,5 +1,6 @@
 import Foundation
 import GuardCore
+import GuardMatching
 import GuardTesting
 import Testing
 
@@ -54,48 +55,46 @@ import Testing
         }
     }
 
-    /// The texts of the packs' own tests, as they are and mutated: pieces cut out, doubled, put together, bytes of interest
-    /// put in. `GUARD_ROUNDS=1000000` with a release build for the long run.
-    @Test func prefilterChangesNothing() throws {
+    /// The texts of the packs' own tests and of the corpus, as they are and mutated.
+    static func texts(_ bundle: RuleBundle) throws -> MutatedTexts {
+        try MutatedTexts(bundle.rules.flatMap { $0.tests.match + $0.tests.noMatch }.map { Array($0.text.utf8) })
+    }
+
+    /// Compares two ways to judge texts until as many as wanted were compared. `skipsFailures`: texts on which one of
+    /// the two fails do not count.
+    private static func compare(
+        _ wanted: Int, seed: UInt64, skipsFailures: Bool = false, _ change: (inout EvaluationScratch) -> Void
+    ) throws -> (compared: Int, found: Int) {
         let bundle = try RuleBundle.load(directory: Self.directory)
-        var texts = bundle.rules.flatMap { $0.tests.match + $0.tests.noMatch }.map { Array($0.text.utf8) }
-        if TestData.hasShared {
-            let corpus = try Data(contentsOf: TestData.sharedFile("tokenizers/corpus.txt")).prefix(400_000)
-            for start in stride(from: 0, to: corpus.count - 200, by: 2000) {
-                let piece = corpus[corpus.startIndex + start..<corpus.startIndex + start + 200]
-                texts.append(Array(String(decoding: piece, as: UTF8.self).utf8))
-            }
-        }
+        let texts = try Self.texts(bundle)
         var with = EvaluationScratch()
         var without = EvaluationScratch()
-        without.usesPrefilter = false
+        change(&without)
         let all = Array(bundle.rules.indices)
-        func check(_ text: [UInt8]) -> Int {
-            let found = bundle.evaluate(text.span, rules: all, scratch: &without)
-            #expect(
-                bundle.evaluate(text.span, rules: all, scratch: &with) == found,
-                "\(String(decoding: text, as: UTF8.self))")
-            return found.matches.count
+        var random = SeededRandom(seed: seed)
+        var (round, compared, found) = (0, 0, 0)
+        while compared < wanted, round < 2 * wanted + texts.seeds.count {
+            let text = round < texts.seeds.count ? texts.seeds[round] : texts.next(&random)
+            round += 1
+            let expected = bundle.evaluate(text.span, rules: all, scratch: &without)
+            let evaluation = bundle.evaluate(text.span, rules: all, scratch: &with)
+            if skipsFailures, !expected.failures.isEmpty || !evaluation.failures.isEmpty { continue }
+            #expect(evaluation == expected, "\(String(decoding: text, as: UTF8.self).debugDescription)")
+            compared += 1
+            found += expected.matches.count
         }
-        for text in texts { _ = check(text) }
-        var random = SeededRandom(seed: 21)
-        let odd = ["ſ", "\u{212A}", "é", "-", "0", "@", "\r\n", "ﬁ", "Ａ", "\u{200B}", "=", "\"", "\u{E0041}"].map {
-            Array($0.utf8)
-        }
-        let rounds = ProcessInfo.processInfo.environment["GUARD_ROUNDS"].flatMap { Int($0) } ?? 4000
-        var found = 0
-        for _ in 0..<rounds {
-            var text: [UInt8] = []
-            for _ in 0..<Int.random(in: 1...3, using: &random) {
-                guard let piece = texts.randomElement(using: &random), !piece.isEmpty else { continue }
-                let start = Int.random(in: 0..<piece.count, using: &random)
-                let end =
-                    Bool.random(using: &random) ? piece.count : Int.random(in: start...piece.count, using: &random)
-                text += Bool.random(using: &random) ? piece : Array(piece[start..<end])
-                if Bool.random(using: &random) { text += odd.randomElement(using: &random) ?? [] }
-            }
-            found += check(Array(String(decoding: text, as: UTF8.self).utf8))
-        }
-        #expect(found > rounds / 4)
+        return (compared, found)
+    }
+
+    @Test func prefilterChangesNothing() throws {
+        let wanted = Comparisons.share(0.2)
+        let (compared, found) = try Self.compare(wanted, seed: 21) { $0.usesPrefilter = false }
+        #expect(compared >= wanted && found > wanted / 4)
+    }
+
+    @Test func machineCodeAndInterpreterFindTheSame() throws {
+        let wanted = Comparisons.share(0.1)
+        let (compared, found) = try Self.compare(wanted, seed: 22, skipsFailures: true) { $0.match.usesJIT = false }
+        #expect(compared >= wanted && found > wanted / 4)
     }
 }

@@ -1,9 +1,9 @@
-import GuardTesting
 import Foundation
 import GuardCore
 import GuardMatching
 import GuardRules
 import GuardStreaming
+import GuardTesting
 import Testing
 
 private func isLuhn(
@@ -142,17 +142,17 @@ private let nasty: [(String, @Sendable () throws -> [StreamRule], [String])] = [
     ("report only", { [try rule(0, .report, "a[^b]*b"), try rule(1, .report, #"\w+"#)] }, ["axxb aab", "a"]),
 ]
 
-/// 8 in CI; `GUARD_STREAM_SEEDS=2000 swift test -c release` by hand.
-private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEEDS"].flatMap(UInt64.init) ?? 8
-
 @Suite struct ChannelInspectorTests {
-    /// Every split into two pieces, byte by byte, and seeded random pieces: the same as the oracle at every prefix.
-    static func compare(
-        _ rules: [StreamRule], _ text: [UInt8], _ name: String, seeds: Range<UInt64>,
-        tokens: (any TokenCounting)? = nil
-    ) {
+    /// How a text is cut beside byte by byte and at seeded places.
+    enum Cuts { case everywhere, atRandom }
+
+    /// Cut in two, byte by byte, and in seeded random pieces: the same as the oracle at every prefix.
+    @discardableResult static func compare(
+        _ rules: [StreamRule], _ text: [UInt8], _ name: String, seeds: Range<UInt64>, cuts: Cuts = .everywhere,
+        plan: StreamPlan? = nil, tokens: (any TokenCounting)? = nil
+    ) -> StreamOracle.Result {
         let oracle = StreamOracle(rules: rules, text: text, tokens: tokens)
-        let plan = StreamPlan(rules: rules)
+        let plan = plan ?? StreamPlan(rules: rules)
         func run(_ pieces: [ArraySlice<UInt8>], _ how: String) {
             let result = inspect(plan, pieces, tokens: tokens) { fed, update in
                 var whole = fed
@@ -170,12 +170,13 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
                 )
             }
         }
-        for cut in 0...text.count { run([text[..<cut], text[cut...]], "cut at \(cut)") }
+        if cuts == .everywhere { for cut in 0...text.count { run([text[..<cut], text[cut...]], "cut at \(cut)") } }
         run(text.indices.map { text[$0...$0] }, "byte by byte")
         for seed in seeds {
             var generator = SeededRandom(seed: seed)
             run(randomPieces(text, &generator), "seed \(seed)")
         }
+        return oracle.result
     }
 
     @Test(arguments: nasty.indices)
@@ -184,11 +185,15 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
         for text in texts { Self.compare(try rules(), Array(text.utf8), name, seeds: 0..<4) }
     }
 
-    @Test(arguments: 0..<randomSeeds)
+    /// The inputs of a pair are shared out among tests that run side by side.
+    private static let parts = 8
+
+    @Test(arguments: 0..<UInt64(parts))
     func randomRulesEqualTheOracle(_ seed: UInt64) throws {
         var generator = SeededRandom(seed: seed)
+        let wanted = Comparisons.share(0.97 / Double(Self.parts))
         var compared = 0
-        while compared < 60 {
+        while compared < wanted {
             let count = Int.random(in: 1...4, using: &generator)
             var rules: [StreamRule] = []
             var name = ""
@@ -208,43 +213,83 @@ private let randomSeeds = ProcessInfo.processInfo.environment["GUARD_STREAM_SEED
                     StreamRule(rule: index, effect: effect, isFolded: folded, detectors: [detector], maskText: mask))
                 name += " \(effect)\(folded ? " folded" : "")\(validated ? " validated" : "") /\(source)/"
             }
-            let text = randomText(&generator)
-            Self.compare(rules, text, name, seeds: 0..<1)
-            compared += 1
+            guard !rules.isEmpty else { continue }
+            let plan = StreamPlan(rules: rules)
+            for number in 0..<12 as Range<UInt64> {
+                let text = randomText(&generator)
+                let seeds = UInt64(compared)..<UInt64(compared + 1)
+                Self.compare(
+                    rules, text, name, seeds: seeds, cuts: number == 0 ? .everywhere : .atRandom, plan: plan)
+                compared += 1
+            }
         }
+        #expect(compared >= wanted)
     }
 
-    @Test func machineCodeAndInterpreterFindTheSame() throws {
-        var generator = SeededRandom(seed: 77)
-        for _ in 0..<600 {
-            let source = randomPattern(depth: 3, &generator)
-            var interpreted = PatternOptions()
-            interpreted.jit = false
-            guard let fast = try? Pattern(source), let slow = try? Pattern(source, options: interpreted) else {
-                continue
+    private static let packs = Result {
+        let bundle = try RuleBundle.load(directory: TestData.root.appending(path: "rules").path)
+        return (bundle, StreamPlan(bundle: bundle, mode: .enforce).rules)
+    }
+
+    /// Rules of the packs, a few at a time, on their own tests' texts and those of the corpus, cut and put together.
+    @Test(.enabled(if: TestData.hasShared), arguments: 0..<UInt64(parts))
+    func packsEqualTheOracle(_ seed: UInt64) throws {
+        let (bundle, all) = try Self.packs.get()
+        var generator = SeededRandom(seed: 100 + seed)
+        let corpus = try MutatedTexts([])
+        let wanted = Comparisons.share(0.03 / Double(Self.parts))
+        var compared = 0
+        var found = 0
+        while compared < wanted {
+            let rules = (0..<3).compactMap { _ in all.randomElement(using: &generator) }
+            let tests = rules.map { bundle.rules[$0.rule] }.flatMap { $0.tests.match + $0.tests.noMatch }
+            let texts = try MutatedTexts(tests.map { Array($0.text.utf8) }, withCorpus: false)
+            let name = rules.map { bundle.rules[$0.rule].id.name }.joined(separator: " ")
+            let own = StreamPlan(rules: rules)
+            for _ in 0..<20 {
+                var text = texts.next(&generator, pieces: 1...2, largest: 90)
+                if Bool.random(using: &generator) {
+                    text = corpus.next(&generator, pieces: 1...1, largest: 30) + text
+                }
+                let seeds = UInt64(compared)..<UInt64(compared + 1)
+                found += Self.compare(rules, text, name, seeds: seeds, cuts: .atRandom, plan: own).findings.count
+                compared += 1
             }
-            var scratch = MatchScratch()
+        }
+        #expect(compared >= wanted && found > wanted / 8)
+    }
+
+    @Test(arguments: 0..<UInt64(parts))
+    func machineCodeAndInterpreterFindTheSame(_ seed: UInt64) throws {
+        var generator = SeededRandom(seed: 77 + seed)
+        let wanted = Comparisons.share(0.9 / Double(Self.parts))
+        var compared = 0
+        var scratch = MatchScratch()
+        while compared < wanted {
+            let source = randomPattern(depth: 3, &generator)
+            guard let pattern = try? Pattern(source) else { continue }
             for _ in 0..<6 {
                 let text = randomText(&generator)
                 for mode in [MatchMode.complete, .partialHard] {
                     var from = 0
                     while from <= text.count {
-                        let left = fast.firstMatch(in: text.span, from: from, mode: mode, scratch: &scratch)
+                        scratch.usesJIT = true
+                        let left = pattern.firstMatch(in: text.span, from: from, mode: mode, scratch: &scratch)
                         let leftGroups = scratch.captures
-                        let right = slow.firstMatch(in: text.span, from: from, mode: mode, scratch: &scratch)
+                        scratch.usesJIT = false
+                        let right = pattern.firstMatch(in: text.span, from: from, mode: mode, scratch: &scratch)
                         #expect(
                             left == right,
                             "/\(source)/ from \(from) of \(String(decoding: text, as: UTF8.self).debugDescription)")
-                        if case .match(let range) = left {
-                            #expect(leftGroups == scratch.captures)
-                            from = range.upperBound
-                        } else {
-                            break
-                        }
+                        guard case .match(let range) = left else { break }
+                        #expect(leftGroups == scratch.captures)
+                        from = range.upperBound
                     }
                 }
+                compared += 1
             }
         }
+        #expect(compared >= wanted)
     }
 
     @Test func longHoldsAreScannedRarelyAndGiveTheSame() throws {

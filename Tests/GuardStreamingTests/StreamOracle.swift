@@ -33,15 +33,16 @@ struct StreamOracle {
     init(rules: [StreamRule], text: [UInt8], tokens: (any TokenCounting)? = nil) {
         self.rules = rules
         self.text = text
+        var scratch = MatchScratch()
         for end in 0...text.count where end == text.count || text[end] & 0xC0 != 0x80 {
-            let state = Self.state(rules, Array(text[..<end]), .partialHard, tokens)
+            let state = Self.state(rules, Array(text[..<end]), .partialHard, tokens, &scratch)
             states[end] = state
             if !state.blocking.isEmpty {
                 result = Self.result(state, text, provenAt: end)
                 return
             }
         }
-        let state = Self.state(rules, text, .complete, tokens)
+        let state = Self.state(rules, text, .complete, tokens, &scratch)
         result = Self.result(state, text, provenAt: state.blocking.isEmpty ? nil : text.count)
     }
 
@@ -63,10 +64,10 @@ struct StreamOracle {
     }
 
     static func state(
-        _ rules: [StreamRule], _ text: [UInt8], _ mode: MatchMode, _ tokens: (any TokenCounting)? = nil
+        _ rules: [StreamRule], _ text: [UInt8], _ mode: MatchMode, _ tokens: (any TokenCounting)?,
+        _ scratch: inout MatchScratch
     ) -> State {
         var state = State()
-        var scratch = MatchScratch()
         let folded = FoldedView(raw: text)
         var end = text.count
         var masks: [(range: ByteRange, rule: Int, mask: [UInt8])] = []
