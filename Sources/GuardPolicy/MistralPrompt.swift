@@ -39,7 +39,7 @@ struct MistralPrompt {
             switch turn.role {
             case .user:
                 if index == lastUser, let tools = chat.tools {
-                    parts += [beginsTools, .text(try Self.tools(tools)), endsTools]
+                    parts += [beginsTools, .text(try ToolDefinitions.value(tools).pythonJSON()), endsTools]
                 }
                 let leads = index == lastUser && !system.isEmpty
                 parts += [beginsUser, .text(leads ? system + Self.separator + turn.text : turn.text), endsUser]
@@ -136,24 +136,5 @@ struct MistralPrompt {
     private static func parsed(_ text: [UInt8]) -> Value {
         if text.isEmpty { return .dictionary([]) }
         return (try? JSONDocument(text)).map { Value(json: $0.root) } ?? .string(utf8: text)
-    }
-
-    private static func tools(_ node: JSONNode) throws(TemplateError) -> [UInt8] {
-        try Value.list(
-            node.elements.map { tool in
-                let function = tool["function"]
-                return .dictionary([
-                    ("type", .string("function")),
-                    (
-                        "function",
-                        .dictionary([
-                            ("name", function?["name"].map { Value(json: $0) } ?? .none),
-                            ("description", function?["description"].map { Value(json: $0) } ?? .string("")),
-                            ("parameters", function?["parameters"].map { Value(json: $0) } ?? .dictionary([])),
-                        ])
-                    ),
-                ])
-            }
-        ).pythonJSON()
     }
 }

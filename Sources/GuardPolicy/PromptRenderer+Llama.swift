@@ -25,7 +25,7 @@ extension PromptRenderer {
             ("enable_thinking", .bool(true)),
         ]
         variables += templates.variables.filter { $0.0 == "bos_token" || $0.0 == "eos_token" }
-        if let tools = chat.tools { variables.append(("tools", Self.tools(tools))) }
+        if let tools = chat.tools { variables.append(("tools", ToolDefinitions.value(tools))) }
         variables.append(("datetime", .string(time.formatted("%b %d %Y"))))
         variables.append(("date_string", .string(time.formatted("%d %b %Y"))))
         if let arguments = chat.templateArguments {
@@ -98,24 +98,6 @@ extension PromptRenderer {
         ]
         if let id = node["id"], let text = id.stringBytes, !text.isEmpty { pairs.append(("id", Value(json: id))) }
         return .dictionary(pairs)
-    }
-
-    private static func tools(_ node: JSONNode) -> Value {
-        .list(
-            node.elements.map { tool in
-                let function = tool["function"]
-                return .dictionary([
-                    ("type", .string("function")),
-                    (
-                        "function",
-                        .dictionary([
-                            ("name", function?["name"].map { Value(json: $0) } ?? .none),
-                            ("description", function?["description"].map { Value(json: $0) } ?? .string("")),
-                            ("parameters", function?["parameters"].map { Value(json: $0) } ?? .dictionary([])),
-                        ])
-                    ),
-                ])
-            })
     }
 
     /// A template that shows no system message gets it before the text of the message behind.
