@@ -37,7 +37,7 @@ extension RuleBundle {
                     let range = reading.rawRange(of: match.range)
                     guard !range.isEmpty,
                         !reading.isTurned
-                            || !LetterStatistics.shared.isPlain(raw, range, besides: reading.text.span, match.range),
+                            || LetterStatistics.shared.isMeant(match.range, in: reading.text.span, as: range, in: raw),
                         known?.insert(Place(rule: match.rule, range: range)).inserted == true,
                         !matchesAlone(match.rule, raw.extracting(range), &scratch)
                     else { continue }

@@ -133,16 +133,19 @@ struct LetterStatistics: Sendable {
         return count == 0 ? 0 : sum / count
     }
 
-    /// Whether what a reading in another alphabet or order shows at `range` is surely none: around it the text itself is
-    /// written as English is, more than the reading is by a bit a pair.
-    func isPlain(_ text: Span<UInt8>, _ range: ByteRange, besides reading: Span<UInt8>, _ shown: ByteRange) -> Bool {
+    /// Whether what a reading in another alphabet or order shows at `shown` may be meant: around it the reading looks no
+    /// less like English, by a bit a pair, than the text at `range` does. Digits and signs have no other alphabet by
+    /// themselves: for a match without letters the reading has to look more like English.
+    func isMeant(_ shown: ByteRange, in reading: Span<UInt8>, as range: ByteRange, in text: Span<UInt8>) -> Bool {
         func around(_ text: Span<UInt8>, _ range: ByteRange) -> (score: Int, order: Int) {
             let part = text.extracting(max(0, range.lowerBound - 64)..<min(text.count, range.upperBound + 64))
             return (score(part), score(part, in: order))
         }
         let plain = around(text, range)
         let read = around(reading, shown)
-        return plain.score > read.score + 16 || plain.order > read.order + 16
+        let hasLetters = shown.contains { letters[Int(reading[$0])] != 0 || reading[$0] >= 0x80 }
+        if !hasLetters { return read.score > plain.score + 4 || read.order > plain.order + 4 }
+        return read.score + 16 >= plain.score && read.order + 16 >= plain.order
     }
 
     /// The alphabets that make the text look most like English, better than it does as it stands: shifts (1 to 25) and

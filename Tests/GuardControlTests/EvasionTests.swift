@@ -63,7 +63,7 @@ import Testing
 
     /// The packs keep what they find, whatever it looks like. Personal data is read folded: in the readings of the decoded
     /// view the words that say what a number is not (`version 1.2.3.4`) are lost.
-    @Test(arguments: [("pii.", 0.55), ("injection.", 0.95), ("jailbreak.", 0.95)])
+    @Test(arguments: [("pii.", 0.95), ("secrets.", 0.95), ("injection.", 0.95), ("jailbreak.", 0.95)])
     func packsHold(_ filter: String, _ recall: Double) throws {
         let rules = TestData.fixtures.appending(path: "../rules").path
         let bundle = try RuleBundle.load(directory: rules)
