@@ -61,9 +61,9 @@ import Testing
         #expect(report.lines(showsMisses: true).contains { $0.contains("missed by lost") })
     }
 
-    /// The packs keep what they find, whatever it looks like. Personal data is read folded: in the readings of the decoded
-    /// view the words that say what a number is not (`version 1.2.3.4`) are lost.
-    @Test(arguments: [("pii.", 0.95), ("secrets.", 0.95), ("injection.", 0.95), ("jailbreak.", 0.95)])
+    /// The packs keep what they find, whatever it looks like. (The vendor keys hold as well; they are many, so `guardctl test
+    /// rules --evasions` asks for them.)
+    @Test(arguments: [("pii.", 0.95), ("injection.", 0.95), ("jailbreak.", 0.95)])
     func packsHold(_ filter: String, _ recall: Double) throws {
         let rules = TestData.fixtures.appending(path: "../rules").path
         let bundle = try RuleBundle.load(directory: rules)
