@@ -129,17 +129,24 @@ package enum DecodedView {
         var distant = 0
         var bytes = 0
         func add(_ reading: Reading) {
-            if reading.stretches.isEmpty {
-                guard keepsDistant, distant < readingsMax else { return }
-                distant += 1
-            }
-            guard found.count - distant < readingsMax,
+            let isDistant = reading.stretches.isEmpty
+            guard isDistant ? keepsDistant && distant < readingsMax : found.count - distant < readingsMax,
                 bytes + reading.text.count <= raw.count * bytesFactor + 4096,
                 reading.text != folded.text, !found.contains(where: { $0.text == reading.text })
             else { return }
             bytes += reading.text.count
+            if isDistant { distant += 1 }
             found.append(reading)
         }
+        if !TextDecoder.isVisible(raw) { addInvisible(raw, add) }
+        expand(first(folded), add)
+        // What was found so far may itself be encoded, but no words in disguise; of what that gives nothing is read again.
+        for index in found.indices where !found[index].isOfWords { expand(found[index], add) }
+        return found
+    }
+
+    /// What is hidden in the raw text, or shown by what only it has.
+    private static func addInvisible(_ raw: Span<UInt8>, _ add: (Reading) -> Void) {
         if let hidden = TextDecoder.hidden(raw) {
             add(reading(of: hidden, .hidden, Source()))
             if let inner = TextDecoder.hidden(hidden.text.span) {
@@ -154,10 +161,6 @@ package enum DecodedView {
             source.changes = [[0..<turned.count]]
             add(self.folded(turned, .backwards, source))
         }
-        expand(first(folded), add)
-        // What was found so far may itself be encoded, but no words in disguise; of what that gives nothing is read again.
-        for index in found.indices where !found[index].isOfWords { expand(found[index], add) }
-        return found
     }
 
     /// The readings that are made of a reading, near what made that one.

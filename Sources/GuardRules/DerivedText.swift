@@ -81,12 +81,14 @@ package struct DerivedText: Sendable {
         var best: [ByteRange]?
         for other in others where other.text.count == text.count && best?.isEmpty != true {
             var different: [ByteRange] = []
-            for change in changes + other.changes {
-                for index in change where text[index] != other.text[index] {
-                    if let last = different.last, last.upperBound == index {
-                        different[different.count - 1] = last.lowerBound..<index + 1
-                    } else {
-                        different.append(index..<index + 1)
+            for ranges in [changes, other.changes] {
+                for change in ranges {
+                    for index in change where text[index] != other.text[index] {
+                        if let last = different.last, last.upperBound == index {
+                            different[different.count - 1] = last.lowerBound..<index + 1
+                        } else {
+                            different.append(index..<index + 1)
+                        }
                     }
                 }
             }

@@ -10,7 +10,8 @@ struct PrefilterPlan: Sendable {
         var detector: Detector
     }
 
-    struct View: Sendable {
+    /// A class, because one is picked for each reading.
+    final class View: Sendable {
         /// By rule, then as in the rule: the filter's pattern numbers.
         let detectors: [Place]
         let filter: LiteralFilter

@@ -6,6 +6,7 @@ extension TextDecoder {
     /// for, VS1 = 0 …, are text) read as what they stand for, with a space where a word stands beside; controls but white
     /// space and escape dropped; conjoining jamo composed. `nil`: there are none.
     static func hidden(_ text: Span<UInt8>) -> DerivedText? {
+        if isVisible(text) { return nil }
         var out = DerivedText()
         var kept = 0
         var index = 0
@@ -31,6 +32,20 @@ extension TextDecoder {
         guard kept > 0 else { return nil }
         out.keep(text, kept..<text.count)
         return out
+    }
+
+    /// ASCII without control characters but white space and escape.
+    static func isVisible(_ text: Span<UInt8>) -> Bool {
+        text.withUnsafeBufferPointer { text in
+            // Branch-free, so that the loop is vectorised.
+            var odd: UInt8 = 0
+            for byte in text {
+                let isControl: UInt8 = byte < 0x20 ? 1 : 0
+                let isKept: UInt8 = (byte &- 0x09 < 5 ? 1 : 0) | (byte == 0x1B ? 1 : 0)
+                odd |= isControl & ~isKept | (byte >= 0x7F ? 1 : 0)
+            }
+            return odd == 0
+        }
     }
 
     /// Leading and vowel jamo, with or without a trailing one, at `start` (Unicode 3.12).
@@ -132,8 +147,10 @@ extension TextDecoder {
     private static let turned: [String: UInt8] = {
         var table: [String: UInt8] = [:]
         for (letter, likes) in [
-            ("a", "ɐ"), ("b", "q"), ("c", "ɔ"), ("d", "p"), ("e", "ǝə"), ("f", "ɟ"), ("g", "ƃᵷɓ"), ("h", "ɥ"), ("i", "ᴉı"),
-            ("j", "ɾſ"), ("k", "ʞ"), ("l", "lן"), ("m", "ɯ"), ("n", "u"), ("o", "o"), ("p", "d"), ("q", "b"), ("r", "ɹ"),
+            ("a", "ɐ"), ("b", "q"), ("c", "ɔ"), ("d", "p"), ("e", "ǝə"), ("f", "ɟ"), ("g", "ƃᵷɓ"), ("h", "ɥ"),
+            ("i", "ᴉı"),
+            ("j", "ɾſ"), ("k", "ʞ"), ("l", "lן"), ("m", "ɯ"), ("n", "u"), ("o", "o"), ("p", "d"), ("q", "b"),
+            ("r", "ɹ"),
             ("s", "s"), ("t", "ʇ"), ("u", "n"), ("v", "ʌ"), ("w", "ʍ"), ("x", "x"), ("y", "ʎ"), ("z", "z"), (".", "˙"),
             (",", "'"), ("'", ","), ("?", "¿"), ("!", "¡"), ("&", "⅋"), ("_", "‾"), ("(", ")"), (")", "("), ("[", "]"),
             ("]", "["), ("<", ">"), (">", "<"), ("3", "Ɛ"), ("4", "ㄣ"), ("6", "9"), ("7", "ㄥ"), ("9", "6"),

@@ -48,6 +48,13 @@ extension TextDecoder {
                 while index < text.count, isWordByte(text[index]) { index += 1 }
                 continue
             }
+            // A word of one letter, or a sign, before a longer word.
+            if next + 2 < text.count, !isWordByte(text[next]), isAlphanumeric(text[next + 1]),
+                isAlphanumeric(text[next + 2])
+            {
+                index = next
+                continue
+            }
             let words = Self.chain(text, index, separators)
             let even = evenChain(text, index)
             guard let found = (even?.end ?? 0) >= (words?.end ?? 0) ? even : words else {

@@ -177,7 +177,7 @@ import Testing
                             let alone = FoldedView(raw: Array(text[range])).text
                             if !matches(rule, alone, 0..<alone.count).isEmpty { continue }
                             if reading.isTurned,
-                                LetterStatistics.shared.isPlain(text.span, range, besides: reading.text.span, match)
+                                !LetterStatistics.shared.isMeant(match, in: reading.text.span, as: range, in: text.span)
                             {
                                 continue
                             }
