@@ -122,8 +122,10 @@ package enum DecodedView {
     }
 
     /// All but the folded text itself.
-    package static func further(
-        than folded: FoldedView, of raw: Span<UInt8>, keepsDistant: Bool = false
+    ///
+    /// - Parameter vocabulary: what words in disguise have to show. `nil`: any words.
+    static func further(
+        than folded: FoldedView, of raw: Span<UInt8>, keepsDistant: Bool = false, vocabulary: RuleVocabulary? = nil
     ) -> [Reading] {
         var found: [Reading] = []
         var distant = 0
@@ -139,9 +141,9 @@ package enum DecodedView {
             found.append(reading)
         }
         if !TextDecoder.isVisible(raw) { addInvisible(raw, add) }
-        expand(first(folded), add)
+        expand(first(folded), vocabulary, add)
         // What was found so far may itself be encoded, but no words in disguise; of what that gives nothing is read again.
-        for index in found.indices where !found[index].isOfWords { expand(found[index], add) }
+        for index in found.indices where !found[index].isOfWords { expand(found[index], vocabulary, add) }
         return found
     }
 
@@ -164,7 +166,7 @@ package enum DecodedView {
     }
 
     /// The readings that are made of a reading, near what made that one.
-    private static func expand(_ reading: Reading, _ add: (Reading) -> Void) {
+    private static func expand(_ reading: Reading, _ vocabulary: RuleVocabulary?, _ add: (Reading) -> Void) {
         let (text, kind, source) = (reading.text, reading.kind, Source(reading))
         let places = ChangedStretches.near(reading.changes.last, in: text)
         func derive(_ kind: Kind, _ decode: (Span<UInt8>) -> DerivedText?) {
@@ -186,15 +188,16 @@ package enum DecodedView {
         if !isTurned {
             if kind != .spaced { derive(.spaced, TextDecoder.join) }
             if kind != .broken { derive(.broken, TextDecoder.joinLines) }
-            if kind != .spaced { derive(.words, TextDecoder.words) }
-            addLeet(text, places, source, add)
+            if kind != .spaced { derive(.words) { TextDecoder.words($0, vocabulary: vocabulary) } }
+            addLeet(text, places, source, vocabulary, add)
         }
-        turn(reading, places, isTurned, add)
+        turn(reading, places, isTurned, vocabulary, add)
     }
 
     /// Other alphabets and directions.
     private static func turn(
-        _ reading: Reading, _ places: [ByteRange], _ isTurned: Bool, _ add: (Reading) -> Void
+        _ reading: Reading, _ places: [ByteRange], _ isTurned: Bool, _ vocabulary: RuleVocabulary?,
+        _ add: (Reading) -> Void
     ) {
         let (text, kind, source) = (reading.text, reading.kind, Source(reading))
         func derive(_ kind: Kind, _ places: [ByteRange], _ decode: (Span<UInt8>) -> DerivedText?) {
@@ -228,7 +231,7 @@ package enum DecodedView {
         if !reversed.isEmpty { add(turned(source, text, reversed)) }
         if !isTurned {
             let places = zip(places, suspicions).filter { $1.isReversed }.map(\.0)
-            derive(.wordsBackwards, places, TextDecoder.wordsBackwards)
+            derive(.wordsBackwards, places) { TextDecoder.wordsBackwards($0, vocabulary: vocabulary) }
         }
     }
 
@@ -254,9 +257,10 @@ package enum DecodedView {
 
     /// Each way to read leet, judged where it differs from the ways before it.
     private static func addLeet(
-        _ text: [UInt8], _ places: [ByteRange], _ source: Source, _ add: (Reading) -> Void
+        _ text: [UInt8], _ places: [ByteRange], _ source: Source, _ vocabulary: RuleVocabulary?,
+        _ add: (Reading) -> Void
     ) {
-        let ways = places.map { TextDecoder.leet(text.span.extracting($0)) }
+        let ways = places.map { TextDecoder.leet(text.span.extracting($0), vocabulary: vocabulary) }
         var earlier: [DerivedText] = []
         for way in 0..<(ways.map(\.count).max() ?? 0) {
             var index = -1

@@ -119,7 +119,8 @@ extension RuleBundle {
             let readsDecoded = views.contains(phase == .input ? .decoded : .decodedOutput)
             if readsDecoded || views.contains(.composedDecoded) {
                 let further = DecodedView.further(
-                    than: folded, of: text, keepsDistant: views.contains(.composedDecoded))
+                    than: folded, of: text, keepsDistant: views.contains(.composedDecoded),
+                    vocabulary: prefilter.vocabulary)
                 if readsDecoded { evaluateReadings(further, of: text, selected, phase, &scratch, &evaluation) }
                 if views.contains(.composedDecoded) { readings = [DecodedView.first(folded)] + further }
             }

@@ -43,6 +43,8 @@ struct PrefilterPlan: Sendable {
     /// On output only rules that say `stream:` are asked about them.
     let decodedOutput: View
     let wordsOutput: View
+    /// Of the rules of the decoded view that look for words.
+    let vocabulary: RuleVocabulary
     let composed: ComposedPrefilter
     private let views: [Views]
     private let allViews: Views
@@ -78,6 +80,9 @@ struct PrefilterPlan: Sendable {
         words = View(rules) { $0.view == .decoded && Self.looksForWords($0) }
         decodedOutput = View(rules) { $0.view == .decoded && $0.composed != nil }
         wordsOutput = View(rules) { $0.view == .decoded && $0.composed != nil && Self.looksForWords($0) }
+        let readers = rules.filter { $0.view == .decoded && ($0.isFlat ? Self.looksForWords($0) : !$0.tellsCase) }
+        vocabulary = RuleVocabulary(
+            readers.flatMap { ($0.detectors + ($0.composed?.detectors ?? [])).map(\.pattern.source) })
         composed = ComposedPrefilter(rules)
     }
 

@@ -13,10 +13,14 @@ extension TextDecoder {
     /// Digits and signs inside words read as letters (`1gn0r3`, `p4$$word`), once for each way to read strokes; where words
     /// are written so, then also with those that are nearly or all digits (`4`, `70`, `4551574n7`). Empty: there are none.
     ///
-    /// - Parameter isGated: off only in tests.
-    static func leet(_ text: Span<UInt8>, isGated: Bool = true) -> [DerivedText] {
+    /// - Parameters:
+    ///   - vocabulary: one of the words has to be in it. `nil`: any text.
+    ///   - isGated: off only in tests.
+    static func leet(
+        _ text: Span<UInt8>, vocabulary: RuleVocabulary? = nil, isGated: Bool = true
+    ) -> [DerivedText] {
         if isGated, !hasSignsInWords(text) { return [] }
-        let (inWords, bare) = signs(in: text)
+        let (inWords, bare) = signs(in: text, vocabulary)
         if inWords.isEmpty { return [] }
         var readings: [DerivedText] = []
         for strokes in ways(text, inWords) { readings.append(leet(text, inWords, strokes)) }
@@ -53,9 +57,13 @@ extension TextDecoder {
         signs.contains { isStroke(text[$0.at]) } ? Strokes.allCases[...] : Strokes.allCases.prefix(1)
     }
 
-    private static func signs(in text: Span<UInt8>) -> (ofWords: [Sign], bare: [Sign]) {
+    /// Nothing where no word that they stand in is one of `vocabulary`.
+    private static func signs(
+        in text: Span<UInt8>, _ vocabulary: RuleVocabulary?
+    ) -> (ofWords: [Sign], bare: [Sign]) {
         var signs: [Sign] = []
         var bare: [Sign] = []
+        var isKnown = vocabulary == nil
         var index = 0
         while index < text.count {
             let start = index
@@ -87,11 +95,34 @@ extension TextDecoder {
                 end = last.at
             }
             let count = signs.count - first
+            if count > 0, !isKnown, let vocabulary { isKnown = Self.isKnown(text, start..<end, vocabulary) }
             if count == 0 || letters > 0 && count <= letters * 2 { continue }
             if end - start <= 16 { bare += signs[first...] }
             signs.removeLast(count)
         }
-        return (signs, bare)
+        return isKnown ? (signs, bare) : ([], [])
+    }
+
+    /// Whether rules may look for the word in disguise. What has signs only behind its letters (`int32`) is most likely
+    /// none, so it has to be a whole word of theirs.
+    private static func isKnown(_ text: Span<UInt8>, _ token: ByteRange, _ vocabulary: RuleVocabulary) -> Bool {
+        var letters: [UInt8] = []
+        var lastSign = token.lowerBound
+        var index = token.lowerBound
+        while index < token.upperBound {
+            let byte = text[index]
+            if isLetter(byte) {
+                letters.append(byte)
+                index += 1
+                continue
+            }
+            let length = max(1, signLength(text, index))
+            letters.append(isStroke(byte) ? UInt8(ascii: "i") : letter(text, Sign(at: index, length: length), 0, .i))
+            index += length
+            lastSign = index
+        }
+        let word = letters.compactMap(RuleVocabulary.letter)
+        return vocabulary.contains(word) || lastSign < token.upperBound && vocabulary.containsBegin(of: word)
     }
 
     private static func leet(_ text: Span<UInt8>, _ signs: [Sign], _ strokes: Strokes) -> DerivedText {

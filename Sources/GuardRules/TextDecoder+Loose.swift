@@ -243,7 +243,9 @@ extension TextDecoder {
 
     /// Three or more words with a sign instead of the space between (`ignore_all_rules`, `IgnoreAllRules`) with spaces.
     /// `nil`: there are none.
-    static func words(_ text: Span<UInt8>) -> DerivedText? {
+    ///
+    /// - Parameter vocabulary: two of the words have to be in it. `nil`: any words.
+    static func words(_ text: Span<UInt8>, vocabulary: RuleVocabulary? = nil) -> DerivedText? {
         var out = DerivedText()
         var kept = 0
         var index = 0
@@ -274,6 +276,10 @@ extension TextDecoder {
                 }
                 index += 1
             }
+            if humps.isEmpty && joints.isEmpty && signs.isEmpty || !isKnown(text, start..<index, vocabulary) {
+                index = max(index, start + 1)
+                continue
+            }
             if let sign = commonSign(text, joints) {
                 // Where the sign stands for spaces, it does so beside other signs too.
                 for joint in start..<index where text[joint] == sign {
@@ -299,6 +305,29 @@ extension TextDecoder {
         guard kept > 0 else { return nil }
         out.keep(text, kept..<text.count)
         return out
+    }
+
+    /// Whether two of the words in a token are ones that rules look for.
+    private static func isKnown(_ text: Span<UInt8>, _ token: ByteRange, _ vocabulary: RuleVocabulary?) -> Bool {
+        guard let vocabulary else { return true }
+        var found = 0
+        var word: [UInt8] = []
+        for index in token {
+            let byte = text[index]
+            let isHump = byte &- 0x41 < 26 && index > token.lowerBound && text[index - 1] &- 0x61 < 26
+            if isHump, !word.isEmpty {
+                if vocabulary.contains(word) { found += 1 }
+                word.removeAll(keepingCapacity: true)
+            }
+            if let letter = RuleVocabulary.letter(byte) {
+                word.append(letter)
+            } else if !word.isEmpty {
+                if vocabulary.contains(word) { found += 1 }
+                word.removeAll(keepingCapacity: true)
+            }
+            if found > 1 { return true }
+        }
+        return found + (vocabulary.contains(word) ? 1 : 0) > 1
     }
 
     /// The sign that most joints are, the first of several; at least two.
@@ -384,20 +413,28 @@ extension TextDecoder {
     }
 
     /// The characters of each word in the other order; a word of which a part is meant is edited whole.
-    static func wordsBackwards(_ text: Span<UInt8>) -> DerivedText {
+    ///
+    /// - Parameter vocabulary: one of the words has to be in it. `nil`: any words.
+    static func wordsBackwards(_ text: Span<UInt8>, vocabulary: RuleVocabulary? = nil) -> DerivedText? {
         var out = DerivedText()
         var index = 0
         var kept = 0
+        var isKnown = vocabulary == nil
         while index < text.count {
             var end = index
             while end < text.count, !isSpace(text[end]) { end += 1 }
             if end - index > 1 {
+                if !isKnown, let vocabulary {
+                    let word = backwards(text.extracting(index..<end)).compactMap(RuleVocabulary.letter)
+                    isKnown = vocabulary.contains(word)
+                }
                 out.keep(text, kept..<index)
                 out.replace(end - index, by: backwards(text.extracting(index..<end)))
                 kept = end
             }
             index = max(end, index + 1)
         }
+        guard isKnown else { return nil }
         out.keep(text, kept..<text.count)
         return out
     }
