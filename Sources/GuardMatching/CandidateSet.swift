@@ -20,8 +20,8 @@ package struct CandidateSet: ~Copyable {
     private var last: [Int32] = []
     /// The text as `LiteralFilter` reads it.
     var folded: [UInt8] = []
-    /// Places at which literals may be, of one part of the text.
-    var hits: [UInt32] = []
+    /// Where literals or runs may be: bits of `FingerprintTable` and `RunFinder`.
+    var masks: [UInt64] = []
 
     package init() {}
 

@@ -64,6 +64,7 @@ package struct LiteralFilter: Sendable {
     private let prints: FingerprintTable
 
     private let runs: [Run]
+    private let runFinder: RunFinder
     /// Bit n of a byte: it is of the n-th kind of run.
     private let runBytes: [UInt64]
 
@@ -85,8 +86,10 @@ package struct LiteralFilter: Sendable {
         return byte &- 0x30 < 10 ? 0x30 : byte
     }
 
-    /// - Parameter patterns: what is known of each; its place is the pattern's number.
-    package init(_ patterns: [RequiredLiterals]) {
+    /// - Parameters:
+    ///   - patterns: what is known of each; its place is the pattern's number.
+    ///   - usesVectors: off for tests that compare.
+    package init(_ patterns: [RequiredLiterals], usesVectors: Bool = true) {
         patternCount = patterns.count
         var unknown: [UInt32] = []
         var runs: [Run] = []
@@ -127,6 +130,8 @@ package struct LiteralFilter: Sendable {
             }
         }
         self.runs = runs
+        runFinder = RunFinder(
+            runs.map { (bytes: kinds[$0.bit.trailingZeroBitCount], length: $0.length) }, usesVectors: usesVectors)
         runBytes = (0...255).map { byte in
             kinds.enumerated().reduce(0) { $1.element.contains(UInt8(byte)) ? $0 | 1 << UInt64($1.offset) : $0 }
         }
@@ -147,7 +152,7 @@ package struct LiteralFilter: Sendable {
             pool += bytes
             outputs += own
         }
-        prints = FingerprintTable(found.map(\.bytes))
+        prints = FingerprintTable(found.map(\.bytes), usesVectors: usesVectors)
         self.literals = literals
         self.pool = pool
         self.outputs = outputs
@@ -156,39 +161,30 @@ package struct LiteralFilter: Sendable {
     /// Enters the windows of all patterns whose literals or runs `text` holds. Patterns of `unknown` are not entered.
     package func scan(_ text: Span<UInt8>, into candidates: inout CandidateSet) {
         candidates.reset(patterns: patternCount)
+        if isEmpty || text.isEmpty { return }
+        // Moved out, so that windows can be entered meanwhile.
+        var folded = [UInt8]()
+        var masks = [UInt64]()
+        swap(&folded, &candidates.folded)
+        swap(&masks, &candidates.masks)
         text.withUnsafeBufferPointer { text in
-            if !runs.isEmpty {
-                runBytes.withUnsafeBufferPointer { kinds in
-                    for run in runs { find(run, in: text, kinds, &candidates) }
-                }
-            }
-            guard !literals.isEmpty, !text.isEmpty else { return }
-            // Moved out, so that windows can be entered meanwhile.
-            var folded = [UInt8]()
-            var hits = [UInt32]()
-            swap(&folded, &candidates.folded)
-            swap(&hits, &candidates.hits)
             Self.fold(text, into: &folded)
             folded.withUnsafeBufferPointer { folded in
-                // In parts, so that the places found stay in the cache and their numbers fit.
-                var start = 0
-                while start < text.count {
-                    let end = min(text.count, start + Self.partBytes)
-                    let count = prints.places(in: folded, from: start, to: end, &hits)
-                    for index in 0..<count { look(start + Int(hits[index]), text, folded, &candidates) }
-                    start = end
+                if !runs.isEmpty {
+                    runFinder.forEachRun(in: folded, count: text.count, &masks) { range in
+                        for run in runs where run.length <= range.count { find(run, in: text, range, &candidates) }
+                    }
                 }
+                if !literals.isEmpty { findLiterals(text, folded, &masks, &candidates) }
             }
-            swap(&folded, &candidates.folded)
-            swap(&hits, &candidates.hits)
         }
+        swap(&folded, &candidates.folded)
+        swap(&masks, &candidates.masks)
     }
 
-    private static let partBytes = 4096
-
-    /// Folded, and as many zeros behind as a fingerprint has bytes.
+    /// Folded, and zeros behind.
     private static func fold(_ text: UnsafeBufferPointer<UInt8>, into folded: inout [UInt8]) {
-        let wanted = text.count + FingerprintTable.bytesMax
+        let wanted = text.count + FingerprintTable.padding
         if folded.count < wanted { folded = [UInt8](repeating: 0, count: max(wanted, 2 * folded.count)) }
         folded.withUnsafeMutableBufferPointer { folded in
             // Branch-free, so that the loop is vectorised.
@@ -201,9 +197,38 @@ package struct LiteralFilter: Sendable {
         }
     }
 
+    /// - Parameter folded: `FingerprintTable.padding` bytes longer.
+    private func findLiterals(
+        _ text: UnsafeBufferPointer<UInt8>, _ folded: UnsafeBufferPointer<UInt8>, _ masks: inout [UInt64],
+        _ candidates: inout CandidateSet
+    ) {
+        guard let base = folded.baseAddress, folded.count >= text.count + FingerprintTable.padding else { return }
+        let words = FingerprintTable.partBytes / 64
+        if masks.count < words { masks = [UInt64](repeating: 0, count: words) }
+        masks.withUnsafeMutableBufferPointer { masks in
+            guard let first = masks.baseAddress else { return }
+            // In parts, so that the masks stay in the cache.
+            var start = 0
+            while start < text.count {
+                let count = min(text.count - start, FingerprintTable.partBytes)
+                prints.places(in: base + start, count: count, first)
+                for word in 0..<(count + 63) / 64 {
+                    var mask = first[word]
+                    while mask != 0 {
+                        look(start + 64 * word + mask.trailingZeroBitCount, text, base, &candidates)
+                        mask &= mask &- 1
+                    }
+                }
+                start += count
+            }
+        }
+    }
+
     /// Compares the literals whose fingerprint stands at `place`.
+    ///
+    /// - Parameter folded: `FingerprintTable.padding` bytes longer than `text`, in which `place` is.
     private func look(
-        _ place: Int, _ text: UnsafeBufferPointer<UInt8>, _ folded: UnsafeBufferPointer<UInt8>,
+        _ place: Int, _ text: UnsafeBufferPointer<UInt8>, _ folded: UnsafePointer<UInt8>,
         _ candidates: inout CandidateSet
     ) {
         prints.forEachLiteral(at: place, in: folded) { number in
@@ -247,21 +272,20 @@ package struct LiteralFilter: Sendable {
         if low <= high { candidates.insert(output.pattern, low, high, front: output.front) }
     }
 
-    /// - Parameter kinds: 256 of them.
+    /// - Parameter range: no run of such bytes goes beyond it.
     private func find(
-        _ run: Run, in text: UnsafeBufferPointer<UInt8>, _ kinds: UnsafeBufferPointer<UInt64>,
-        _ candidates: inout CandidateSet
+        _ run: Run, in text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, _ candidates: inout CandidateSet
     ) {
-        var index = run.length - 1
-        while index < text.count {
-            guard kinds[Int(text[index])] & run.bit != 0 else {
+        var index = range.lowerBound + run.length - 1
+        while index < range.upperBound {
+            guard runBytes[Int(text[index])] & run.bit != 0 else {
                 index += run.length
                 continue
             }
             var start = index
-            while start > 0, kinds[Int(text[start - 1])] & run.bit != 0 { start -= 1 }
+            while start > range.lowerBound, runBytes[Int(text[start - 1])] & run.bit != 0 { start -= 1 }
             var end = index + 1
-            while end < text.count, kinds[Int(text[end])] & run.bit != 0 { end += 1 }
+            while end < range.upperBound, runBytes[Int(text[end])] & run.bit != 0 { end += 1 }
             let high = end - run.length - run.before.min
             if end - start >= run.length, high >= 0 {
                 candidates.insert(run.pattern, run.before.max.map { max(0, start - $0) } ?? 0, high)
