@@ -15,7 +15,7 @@
 #endif
 
 // Bytes that must be readable behind the text.
-#define GUARD_TEXT_PADDING 64
+#define GUARD_TEXT_PADDING 80
 // A text is read in parts of at most so many bytes.
 #define GUARD_PART_BYTES 4096
 // Bytes of a short fingerprint.
@@ -23,9 +23,11 @@
 
 // Fingerprints of literals; `FingerprintTable` fills it.
 typedef struct {
-    // One bit for each of the 2^long_bits hashes of four bytes; null: there are none.
+    // One bit for each of the 2^long_bits hashes; null: there are none.
     const uint8_t *long_bitmap;
     uint32_t long_bits;
+    // Bytes of a long fingerprint beyond four, at most four.
+    uint32_t long_more;
     // One bit for each two bytes in a row; null: there are none.
     const uint8_t *short_bitmap;
     // The same for vectors: by byte of a short fingerprint, then by the byte's low and high half, which of eight groups
@@ -33,7 +35,13 @@ typedef struct {
     const uint8_t *short_nibbles;
 } guard_prints;
 
-static inline uint32_t guard_hash(uint32_t four) { return four * 0x9E3779B1u; }
+#define GUARD_FACTOR 0x9E3779B1u
+#define GUARD_FACTOR_2 0x85EBCA77u
+
+// Of the first and the last four bytes of a fingerprint.
+static inline uint32_t guard_hash(uint32_t first, uint32_t last) {
+    return first * GUARD_FACTOR + last * GUARD_FACTOR_2;
+}
 
 static inline uint32_t guard_load32(const uint8_t *bytes) {
     uint32_t value;
@@ -57,7 +65,7 @@ static inline void guard_places(const guard_prints *prints, const uint8_t *text,
         uint64_t mask = 0;
         if (prints->long_bitmap) {
             for (int i = 0; i < 64; i++) {
-                uint32_t place = guard_hash(guard_load32(at + i)) >> shift;
+                uint32_t place = guard_hash(guard_load32(at + i), guard_load32(at + i + prints->long_more)) >> shift;
                 mask |= (uint64_t)(prints->long_bitmap[place >> 3] >> (place & 7) & 1) << i;
             }
         }
@@ -94,7 +102,10 @@ GUARD_AVX2 void guard_places_avx2(const guard_prints *prints, const uint8_t *tex
     uint8_t found[block], wanted[block];
     const __m256i fours = _mm256_setr_epi8(
         0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6, 4, 5, 6, 7, 5, 6, 7, 8, 6, 7, 8, 9, 7, 8, 9, 10);
-    const __m256i factor = _mm256_set1_epi32((int)0x9E3779B1u);
+    const long more = prints->long_more;
+    // The first and the last four bytes are the same where there are no more.
+    const __m256i factor = _mm256_set1_epi32((int)(more ? GUARD_FACTOR : GUARD_FACTOR + GUARD_FACTOR_2));
+    const __m256i factor_2 = _mm256_set1_epi32((int)GUARD_FACTOR_2);
     const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     const __m256i bits = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0));
@@ -114,8 +125,14 @@ GUARD_AVX2 void guard_places_avx2(const guard_prints *prints, const uint8_t *tex
             for (long i = 0; i < length; i += 32) {
                 __m256i bit[4];
                 for (int j = 0; j < 4; j++) {
-                    __m256i sixteen = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(at + i + 8 * j)));
-                    __m256i hash = _mm256_mullo_epi32(_mm256_shuffle_epi8(sixteen, fours), factor);
+                    const uint8_t *eight = at + i + 8 * j;
+                    __m256i bytes = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)eight));
+                    __m256i hash = _mm256_mullo_epi32(_mm256_shuffle_epi8(bytes, fours), factor);
+                    if (more) {
+                        bytes = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(eight + more)));
+                        bytes = _mm256_mullo_epi32(_mm256_shuffle_epi8(bytes, fours), factor_2);
+                        hash = _mm256_add_epi32(hash, bytes);
+                    }
                     __m256i place = _mm256_srl_epi32(hash, shift);
                     _mm256_storeu_si256((__m256i *)(places + i + 8 * j), _mm256_srli_epi32(place, 3));
                     bit[j] = _mm256_and_si256(place, seven);

@@ -3,12 +3,14 @@ internal import CTextScan
 /// The fingerprints of literals: which bytes of each, what a scan of a text for them needs, and the literals that have
 /// one.
 ///
-/// A literal of four bytes or more has a long one, four bytes in a row, looked up by a multiplicative hash (Fibonacci
-/// hashing, Knuth, TAOCP 3, 6.4) in a bitmap; shorter ones have short ones. Sixty-four bits or more for each
-/// fingerprint keep false hits below two in a hundred places; a thousand literals take 8 KiB.
+/// A literal of four bytes or more has a long one, four to eight bytes in a row (as many as the shortest of them has),
+/// looked up by a multiplicative hash (Fibonacci hashing, Knuth, TAOCP 3, 6.4) in a bitmap; shorter ones have short
+/// ones. Sixty-four bits or more for each fingerprint keep false hits below two in a hundred places; a thousand literals
+/// take 8 KiB.
 struct FingerprintTable: Sendable {
-    /// Bytes of a long fingerprint, and how many must be readable behind a text.
-    static let bytesMax = 4
+    /// Bytes of long fingerprints.
+    private static let longBytes = 4...8
+    /// How many bytes must be readable behind a text.
     static let padding = Int(GUARD_TEXT_PADDING)
     static let partBytes = Int(GUARD_PART_BYTES)
 
@@ -18,13 +20,15 @@ struct FingerprintTable: Sendable {
         var eight: UInt64
         var mask: UInt64
         /// Where those bytes begin, counted back from the fingerprint.
-        var back: Int32
+        var back: Int16
+        /// The same of the whole literal.
+        var offset: Int16
         var literal: Int32
 
-        init(_ bytes: [UInt8], number: Int) {
-            let offset = FingerprintTable.offset(bytes)
+        init(_ bytes: [UInt8], offset: Int, number: Int) {
             let start = min(offset, max(0, bytes.count - 8))
-            back = Int32(truncatingIfNeeded: offset - start)
+            back = Int16(truncatingIfNeeded: offset - start)
+            self.offset = Int16(truncatingIfNeeded: offset)
             literal = Int32(truncatingIfNeeded: number)
             (eight, mask) = (0, 0)
             for (place, byte) in bytes[start...].prefix(8).enumerated() {
@@ -36,35 +40,35 @@ struct FingerprintTable: Sendable {
 
     /// The literals of one kind of fingerprint, by fingerprint.
     private struct Kind: Sendable {
-        let mask: UInt32
         /// Buckets, as a power of two.
         let bits: UInt32
         /// Where the entries of each bucket begin, and one more.
         let buckets: [UInt32]
         let entries: [Entry]
 
-        init(_ prints: [(print: UInt32, entry: Entry)], mask: UInt32) {
-            self.mask = mask
+        init(_ prints: [(hash: UInt32, entry: Entry)]) {
             let size = UInt32(Int.bitWidth - max(1, prints.count).leadingZeroBitCount)
-            let bits = min(max(size + 2, 6), 16)
+            let bits = min(max(size + 1, 6), 16)
             var counts = [UInt32](repeating: 0, count: 1 << Int(bits) + 1)
-            for (print, _) in prints { counts[Int(guard_hash(print) >> (32 - bits)) + 1] += 1 }
+            for (hash, _) in prints { counts[Int(hash >> (32 - bits)) + 1] += 1 }
             for index in 1..<counts.count { counts[index] += counts[index - 1] }
             self.bits = bits
             buckets = counts
-            entries = prints.sorted { guard_hash($0.print) >> (32 - bits) < guard_hash($1.print) >> (32 - bits) }
-                .map(\.entry)
+            entries = prints.sorted { $0.hash < $1.hash }.map(\.entry)
         }
 
         /// - Parameter place: at least 8 bytes of `text` are readable from there.
         @inline(__always)
-        func forEachLiteral(at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int) -> Void) {
-            if entries.isEmpty { return }
-            let bucket = Int(guard_hash(guard_load32(text + place) & mask) >> (32 &- bits))
+        func forEachLiteral(
+            of hash: UInt32, at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void
+        ) {
+            let bucket = Int(hash >> (32 &- bits))
             for index in Int(buckets[bucket])..<Int(buckets[bucket + 1]) {
                 let entry = entries[index]
                 let start = place - Int(entry.back)
-                if start >= 0, guard_load64(text + start) & entry.mask == entry.eight { body(Int(entry.literal)) }
+                if start >= 0, guard_load64(text + start) & entry.mask == entry.eight {
+                    body(Int(entry.literal), place - Int(entry.offset))
+                }
             }
         }
     }
@@ -74,6 +78,7 @@ struct FingerprintTable: Sendable {
     /// As `guard_prints` says.
     private let longBitmap: [UInt8]
     private let longBits: UInt32
+    private let longMore: UInt32
     private let shortBitmap: [UInt8]
     private let shortNibbles: [UInt8]
     private let usesVectors: Bool
@@ -83,38 +88,45 @@ struct FingerprintTable: Sendable {
     ///   - usesVectors: off for tests that compare.
     init(_ literals: [[UInt8]], usesVectors: Bool = true) {
         self.usesVectors = usesVectors && guard_has_avx2() != 0
-        var long: [(print: UInt32, entry: Entry)] = []
+        var long: [(hash: UInt32, entry: Entry)] = []
         var short = long
         var shortBytes: Set<[UInt8]> = []
+        var twoBytes: [UInt8] = []
+        func addShort(_ print: UInt32, _ entry: Entry) {
+            if twoBytes.isEmpty { twoBytes = [UInt8](repeating: 0, count: 1 << 13) }
+            twoBytes[Int(print >> 3)] |= 1 << UInt8(print & 7)
+            short.append((guard_hash(print, 0), entry))
+        }
+        let longLeast = literals.lazy.map(\.count).filter { $0 >= Self.longBytes.lowerBound }.min() ?? 0
+        let longCount = min(max(longLeast, Self.longBytes.lowerBound), Self.longBytes.upperBound)
+        longMore = UInt32(longCount - 4)
         for (number, literal) in literals.enumerated() {
-            let entry = Entry(literal, number: number)
-            let at = Self.offset(literal)
-            func bytes(_ count: Int) -> UInt32 {
-                (0..<count).reduce(0) { $0 | UInt32(literal[at + $1]) << UInt32(8 * $1) }
+            let at = literal.count < Self.longBytes.lowerBound ? 0 : Self.offset(literal, longCount)
+            let entry = Entry(literal, offset: at, number: number)
+            func bytes(_ count: Int, from start: Int = 0) -> UInt32 {
+                (0..<count).reduce(0) { $0 | UInt32(literal[at + start + $1]) << UInt32(8 * $1) }
             }
             switch literal.count {
             case 1:
                 // Whatever follows.
-                for byte in 0...255 as ClosedRange<UInt32> { short.append((bytes(1) | byte << 8, entry)) }
-            case ..<4: short.append((bytes(2), entry))
-            default: long.append((bytes(4), entry))
+                for byte in 0...255 as ClosedRange<UInt32> { addShort(bytes(1) | byte << 8, entry) }
+            case ..<4: addShort(bytes(2), entry)
+            default: long.append((guard_hash(bytes(4), bytes(4, from: longCount - 4)), entry))
             }
             if literal.count < 4 { shortBytes.insert(literal) }
         }
-        self.long = Kind(long, mask: .max)
-        self.short = Kind(short, mask: 0xFFFF)
+        self.long = Kind(long)
+        self.short = Kind(short)
 
         let size = UInt32(Int.bitWidth - max(1, long.count).leadingZeroBitCount)
         longBits = min(max(size + 6, 16), 22)
         var bitmap = [UInt8](repeating: 0, count: long.isEmpty ? 0 : 1 << Int(longBits - 3))
-        for (print, _) in long {
-            let place = guard_hash(print) >> (32 - longBits)
+        for (hash, _) in long {
+            let place = hash >> (32 - longBits)
             bitmap[Int(place >> 3)] |= 1 << UInt8(place & 7)
         }
         longBitmap = bitmap
-        bitmap = [UInt8](repeating: 0, count: short.isEmpty ? 0 : 1 << 13)
-        for (print, _) in short { bitmap[Int(print >> 3)] |= 1 << UInt8(print & 7) }
-        shortBitmap = bitmap
+        shortBitmap = twoBytes
 
         let places = Int(GUARD_SHORT_BYTES)
         var nibbles = [UInt8](repeating: 0, count: short.isEmpty ? 0 : 32 * places)
@@ -133,12 +145,11 @@ struct FingerprintTable: Sendable {
         shortNibbles = nibbles
     }
 
-    /// Where the fingerprint of a literal is: at its rarest bytes, if it is a long one.
-    static func offset(_ literal: [UInt8]) -> Int {
-        guard literal.count > bytesMax else { return 0 }
+    /// Where the long fingerprint of a literal is: at its rarest bytes.
+    private static func offset(_ literal: [UInt8], _ count: Int) -> Int {
         var best = (rarity: -1, offset: 0)
-        for start in 0...(literal.count - bytesMax) {
-            let rarity = literal[start..<start + bytesMax].reduce(0) { $0 + ByteRarity.halfBits($1) }
+        for start in 0...(literal.count - count) {
+            let rarity = ByteRarity.halfBits(of: literal[start..<start + count])
             if rarity >= best.rarity { best = (rarity, start) }
         }
         return best.offset
@@ -156,6 +167,7 @@ struct FingerprintTable: Sendable {
                 shortNibbles.withUnsafeBufferPointer { shortNibbles in
                     var prints = guard_prints(
                         long_bitmap: longBitmap.isEmpty ? nil : longBitmap.baseAddress, long_bits: longBits,
+                        long_more: longMore,
                         short_bitmap: shortBitmap.isEmpty ? nil : shortBitmap.baseAddress,
                         short_nibbles: shortNibbles.isEmpty ? nil : shortNibbles.baseAddress)
                     if usesVectors {
@@ -168,12 +180,17 @@ struct FingerprintTable: Sendable {
         }
     }
 
-    /// Calls `body` with the literals of which up to eight bytes, the fingerprint among them, stand around `place`.
+    /// Calls `body` with the literals of which up to eight bytes, the fingerprint among them, stand around `place`, and
+    /// with where they would begin.
     ///
     /// - Parameter text: folded, readable for `padding` bytes behind `place`.
     @inline(__always)
-    func forEachLiteral(at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int) -> Void) {
-        long.forEachLiteral(at: place, in: text, body)
-        short.forEachLiteral(at: place, in: text, body)
+    func forEachLiteral(at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void) {
+        let four = guard_load32(text + place)
+        if !longBitmap.isEmpty {
+            long.forEachLiteral(
+                of: guard_hash(four, guard_load32(text + place + Int(longMore))), at: place, in: text, body)
+        }
+        if !shortBitmap.isEmpty { short.forEachLiteral(of: guard_hash(four & 0xFFFF, 0), at: place, in: text, body) }
     }
 }

@@ -10,19 +10,21 @@
 //    rest to itself. It maps L's letters and digits alike, so wherever T holds L in any case (and with any digits where
 //    L stands for `\d`), folded T holds folded L. That is more than P asks for, never less. A caseless `s` or `k` that
 //    T writes as U+017F or U+212A is another byte sequence: the extraction lists it as a literal of its own.
-// 3. Of each L four bytes in a row are its fingerprint (two where it is shorter, any byte behind it where it is one
-//    byte). The bits of all fingerprints are set in a bitmap, and at every place of folded T the bit of the four or two
-//    bytes there is looked up, so no fingerprint in T is passed over; zeros behind T stand in for the bytes that the
-//    last places lack. Places whose bit is set are looked up exactly: the literals that have this fingerprint are
-//    compared with the text around it.
+// 3. Of each L four to eight bytes in a row are its fingerprint (the first two or three where it is shorter, any byte
+//    behind it where it is one byte). The bits of all fingerprints are set in a bitmap, and at every place of folded T
+//    the bit of the bytes there is looked up, so no fingerprint in T is passed over; zeros behind T stand in for the
+//    bytes that the last places lack. Places whose bit is set are looked up exactly: the literals that have this
+//    fingerprint are compared with the text around it.
 // 4. An occurrence that begins at byte p has b in [p - before.max, p - before.min], and all bytes from b to p are of
 //    `before.bytes`: going back from p until the first byte that is none of them passes b at the latest where it stops.
 //    Just that is the window that is entered, so b lies in some window of P. Where the way back meets a window that the
 //    same kind of front made, it need not go on: that window begins where its own way back, over the same bytes and
 //    from further left, stopped. Where the bytes behind L cannot be those that follow it in a match, this occurrence is
 //    not the one of the match, and no window is entered.
-// 5. A required run of n bytes of a set: every run of at least n such bytes covers one of any n places in a row, so to
-//    look at every n-th byte finds all of them; the match's begin follows as in 4.
+// 5. A required run of n bytes of a set lies in a run of bytes that are of any of the sets and at least as long as the
+//    shortest that is asked for; those are found in one pass, by bit masks. Every run of at least n bytes of the set
+//    itself covers one of any n places in a row, so to look at every n-th byte there finds all of them; the match's
+//    begin follows as in 4.
 // A pattern without a window therefore has no match, and the leftmost match of one with windows is the first that is
 // found going through its windows in order. PCRE2 always sees the whole text, so lookbehind and lookahead see what they
 // would.
@@ -50,8 +52,6 @@ package struct LiteralFilter: Sendable {
         /// In `pool`.
         var start: Int
         var count: Int
-        /// Where its fingerprint is.
-        var offset: Int
         var outputs: Range<Int>
     }
 
@@ -147,8 +147,7 @@ package struct LiteralFilter: Sendable {
             let own = Set(own).sorted { ($0.pattern, $0.front, $0.tail) < ($1.pattern, $1.front, $1.tail) }
             literals.append(
                 Literal(
-                    start: pool.count, count: bytes.count, offset: FingerprintTable.offset(bytes),
-                    outputs: outputs.count..<outputs.count + own.count))
+                    start: pool.count, count: bytes.count, outputs: outputs.count..<outputs.count + own.count))
             pool += bytes
             outputs += own
         }
@@ -231,14 +230,17 @@ package struct LiteralFilter: Sendable {
         _ place: Int, _ text: UnsafeBufferPointer<UInt8>, _ folded: UnsafePointer<UInt8>,
         _ candidates: inout CandidateSet
     ) {
-        prints.forEachLiteral(at: place, in: folded) { number in
+        prints.forEachLiteral(at: place, in: folded) { number, start in
             let literal = literals[number]
-            let start = place - literal.offset
             guard start >= 0, start + literal.count <= text.count else { return }
             for index in 0..<literal.count where folded[start + index] != pool[literal.start + index] { return }
             for index in literal.outputs {
                 let output = outputs[index]
-                if output.tail >= 0, !tails.holds(output.tail, text, at: start + literal.count) { continue }
+                if output.tail >= 0,
+                    !tails.holds(output.tail, text, at: start + literal.count, &candidates.failures)
+                {
+                    continue
+                }
                 enter(output, start, text, &candidates)
             }
         }

@@ -10,17 +10,26 @@ import Testing
     private static func holds(_ row: [RequiredLiterals.Stretch], _ text: [UInt8], at start: Int) -> Bool {
         var ends: Set<Int> = [start]
         for stretch in row {
+            func contains(_ place: Int) -> Bool { place < text.count && stretch.bytes.contains(text[place]) }
             func further(_ ends: Set<Int>) -> Set<Int> {
-                Set(ends.filter { $0 < text.count && stretch.bytes.contains(text[$0]) }.map { $0 + 1 })
+                var next = Set(ends.filter(contains).map { $0 + 1 })
+                while stretch.isCharacters {
+                    let behind = next.filter { contains($0) && text[$0] & 0xC0 == 0x80 }.map { $0 + 1 }
+                    if next.isSuperset(of: behind) { break }
+                    next.formUnion(behind)
+                }
+                return next
             }
-            for _ in 0..<stretch.length.min { ends = further(ends) }
             var last = ends
-            var length = stretch.length.min
+            var length = 0
+            if stretch.length.min > 0 { ends = [] }
             while !last.isEmpty, length < stretch.length.max ?? .max {
+                if stretch.isOrEnd, last.contains(text.count) { return true }
                 last = further(last).subtracting(ends)
-                ends.formUnion(last)
                 length += 1
+                if length >= stretch.length.min { ends.formUnion(last) }
             }
+            if stretch.isOrEnd { break }
         }
         return !ends.isEmpty
     }
@@ -70,11 +79,16 @@ import Testing
         func row() -> [RequiredLiterals.Stretch] {
             (0..<Int.random(in: 0...4, using: &random)).map { _ in
                 let set =
-                    [ByteSet.all, ByteSet(Array("ab".utf8)), ByteSet(Array("c01".utf8)), ByteSet(Array("B9-".utf8))]
+                    [
+                        ByteSet.all, ByteSet(Array("ab\u{E9}".utf8)), ByteSet(Array("c01".utf8)),
+                        ByteSet(Array("B9-".utf8)),
+                    ]
                     .randomElement(using: &random) ?? .all
                 let low = Int.random(in: 0...2, using: &random)
                 let high = Int.random(in: 0...4, using: &random)
-                return .init(set, LengthRange(low, Bool.random(using: &random) ? low + high : nil))
+                return .init(
+                    set, LengthRange(low, Bool.random(using: &random) ? low + high : nil),
+                    isCharacters: Bool.random(using: &random), isOrEnd: Int.random(in: 0..<6, using: &random) == 0)
             }
         }
         switch Int.random(in: 0..<8, using: &random) {
@@ -103,7 +117,7 @@ import Testing
             let patterns = (0..<6).map { _ in Self.pattern(&random) }
             let filter = LiteralFilter(patterns, usesVectors: round % 2 == 0)
             let alphabet = Array("aabbcABC019-\u{E9}".utf8)
-            let count = Int.random(in: 0...(round % 400 == 97 ? 4400 : round % 8 < 2 ? 300 : 40), using: &random)
+            let count = Int.random(in: 0...(round % 400 == 97 ? 4400 : round % 8 < 2 ? 500 : 40), using: &random)
             let text = (0..<count).map { _ in alphabet.randomElement(using: &random) ?? 0 }
             filter.scan(text.span, into: &candidates)
             for (number, pattern) in patterns.enumerated() {
@@ -154,6 +168,35 @@ import Testing
             }
         }
         #expect(found > 500)
+    }
+
+    /// Keywords in a row whose tails read far: each is judged as if it stood alone.
+    @Test(arguments: [true, false]) func keywordsInARow(hasEnd: Bool) {
+        let word = ByteSet(Array("key=".utf8))
+        let pattern = RequiredLiterals(any: [
+            .init(
+                bytes: Array("key".utf8), before: .none,
+                after: [
+                    .init(word, LengthRange(0, 20)), .init(ByteSet([0x3D]), LengthRange(1, 1)),
+                    .init(word, LengthRange(10, 150)), .init(ByteSet([0x3B]), LengthRange(1, 1), isOrEnd: hasEnd),
+                ])
+        ])
+        let filter = LiteralFilter([pattern])
+        var candidates = CandidateSet()
+        var windows: [ByteRange] = []
+        for (text, holds) in [
+            (String(repeating: "key=", count: 240), hasEnd), (String(repeating: "key=", count: 240) + " ", false),
+            (String(repeating: "key=", count: 100) + ";" + String(repeating: "key=", count: 100) + ".", true),
+        ] {
+            filter.scan(Array(text.utf8).span, into: &candidates)
+            candidates.windows(of: 0, into: &windows)
+            #expect(windows.isEmpty == !holds)
+            guard holds else { continue }
+            let last = text.utf8.count - (hasEnd && !text.hasSuffix(".") ? 0 : 401 + 1)
+            let starts = windows.flatMap { Array($0) }
+            #expect(starts == Array(stride(from: 0, through: starts.last ?? 0, by: 4)))
+            #expect((starts.last ?? 0) > last - 24 && (starts.last ?? 0) <= last - 14)
+        }
     }
 
     @Test func emptyAndOddLiterals() {
