@@ -47,12 +47,13 @@ let modules: [Module] = [
     Module(name: "CYAML", kind: .system(pkgConfig: "yaml-0.1", apt: "libyaml-dev"), tested: false),
     Module(name: "CZLIB", kind: .system(pkgConfig: "zlib", apt: "zlib1g-dev"), tested: false),
     Module(name: "CByteClasses", kind: .headers, tested: false),
+    Module(name: "CTextScan", kind: .headers, tested: false),
     Module(name: "GuardCore"),
     Module(name: "GuardJSON", uses: ["GuardCore"]),
     Module(name: "GuardYAML", uses: ["GuardCore", "CYAML"]),
     Module(name: "GuardLLMSchema", uses: ["GuardCore", "GuardJSON"]),
     // engines
-    Module(name: "GuardMatching", uses: ["GuardCore", "CPCRE2"]),
+    Module(name: "GuardMatching", uses: ["GuardCore", "CPCRE2", "CTextScan"]),
     Module(
         name: "GuardTokenizers", uses: ["GuardCore", "GuardJSON", "GuardMatching", "CByteClasses"], external: [crypto]),
     Module(name: "GuardChatTemplates", uses: ["GuardCore", "GuardJSON"]),

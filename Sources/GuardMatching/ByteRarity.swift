@@ -2,6 +2,17 @@
 package enum ByteRarity {
     package static func halfBits(_ byte: UInt8) -> Int { Int(table[Int(byte)]) }
 
+    /// Of bytes in a row: one that repeats the byte before it tells little.
+    package static func halfBits(of bytes: some Sequence<UInt8>) -> Int {
+        var sum = 0
+        var last: UInt8?
+        for byte in bytes {
+            sum += byte == last ? 2 : halfBits(byte)
+            last = byte
+        }
+        return sum
+    }
+
     private static let table: [UInt8] = {
         var table = [UInt8](repeating: 16, count: 256)
         func set(_ bytes: String, _ value: UInt8) { for byte in bytes.utf8 { table[Int(byte)] = value } }

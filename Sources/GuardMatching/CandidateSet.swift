@@ -20,8 +20,9 @@ package struct CandidateSet: ~Copyable {
     private var last: [Int32] = []
     /// The text as `LiteralFilter` reads it.
     var folded: [UInt8] = []
-    /// Places at which literals may be, of one part of the text.
-    var hits: [UInt32] = []
+    /// Where literals or runs may be: bits of `FingerprintTable` and `RunFinder`.
+    var masks: [UInt64] = []
+    var failures = TailFailures()
 
     package init() {}
 
@@ -29,6 +30,7 @@ package struct CandidateSet: ~Copyable {
     package mutating func reset(patterns count: Int) {
         for pattern in touched where Int(pattern) < last.count { last[Int(pattern)] = -1 }
         touched.removeAll(keepingCapacity: true)
+        failures.removeAll()
         windows.removeAll(keepingCapacity: true)
         if last.count < count { last += repeatElement(-1, count: count - last.count) }
     }

@@ -1,169 +1,196 @@
-/// The fingerprints of literals: which bytes of each, a bitmap that says of four or two bytes whether they may be one,
-/// and the literals that have it.
-///
-/// The bitmap of four bytes in a row is indexed by a multiplicative hash (Fibonacci hashing, Knuth, TAOCP 3, 6.4), that
-/// of two bytes by the bytes themselves. Sixty-four bits or more for each fingerprint keep false hits below two in a
-/// hundred places; a thousand literals take 8 KiB.
-struct FingerprintTable: Sendable {
-    /// Bytes of the longer kind.
-    static let bytesMax = 4
+internal import CTextScan
 
-    /// One kind of fingerprint.
+/// The fingerprints of literals: which bytes of each, what a scan of a text for them needs, and the literals that have
+/// one.
+///
+/// A literal of four bytes or more has a long one, four to eight bytes in a row (as many as the shortest of them has),
+/// looked up by a multiplicative hash (Fibonacci hashing, Knuth, TAOCP 3, 6.4) in a bitmap; shorter ones have short
+/// ones. Sixty-four bits or more for each fingerprint keep false hits below two in a hundred places; a thousand literals
+/// take 8 KiB.
+struct FingerprintTable: Sendable {
+    /// Bytes of long fingerprints.
+    private static let longBytes = 4...8
+    /// How many bytes must be readable behind a text.
+    static let padding = Int(GUARD_TEXT_PADDING)
+    static let partBytes = Int(GUARD_PART_BYTES)
+
+    /// A literal by its fingerprint.
+    private struct Entry: Sendable {
+        /// Of the literal as many bytes as fit, among them the fingerprint, and which bits of `eight` those are.
+        var eight: UInt64
+        var mask: UInt64
+        /// Where those bytes begin, counted back from the fingerprint.
+        var back: Int16
+        /// The same of the whole literal.
+        var offset: Int16
+        var literal: Int32
+
+        init(_ bytes: [UInt8], offset: Int, number: Int) {
+            let start = min(offset, max(0, bytes.count - 8))
+            back = Int16(truncatingIfNeeded: offset - start)
+            self.offset = Int16(truncatingIfNeeded: offset)
+            literal = Int32(truncatingIfNeeded: number)
+            (eight, mask) = (0, 0)
+            for (place, byte) in bytes[start...].prefix(8).enumerated() {
+                eight |= UInt64(byte) << UInt64(8 * place)
+                mask |= 0xFF << UInt64(8 * place)
+            }
+        }
+    }
+
+    /// The literals of one kind of fingerprint, by fingerprint.
     private struct Kind: Sendable {
-        let mask: UInt32
-        let isHashed: Bool
-        /// Places of the bitmap and of `buckets`, as powers of two.
+        /// Buckets, as a power of two.
         let bits: UInt32
-        let bucketBits: UInt32
-        let bitmap: [UInt32]
         /// Where the entries of each bucket begin, and one more.
         let buckets: [UInt32]
-        let entries: [(print: UInt32, literal: UInt32)]
+        let entries: [Entry]
 
-        init(_ prints: [(print: UInt32, literal: UInt32)], bytes: Int) {
-            isHashed = bytes == 4
-            mask = bytes == 4 ? .max : 0xFFFF
+        init(_ prints: [(hash: UInt32, entry: Entry)]) {
             let size = UInt32(Int.bitWidth - max(1, prints.count).leadingZeroBitCount)
-            bits = isHashed ? min(max(size + 6, 13), 22) : 16
-            bucketBits = min(max(size + 1, 6), 16)
-            var bitmap = [UInt32](repeating: 0, count: 1 << Int(bits - 5))
-            var counts = [UInt32](repeating: 0, count: 1 << Int(bucketBits) + 1)
-            for (print, _) in prints {
-                let place = Self.place(print, isHashed, bits)
-                bitmap[Int(place >> 5)] |= 1 << (place & 31)
-                counts[Int(Self.hash(print) >> (32 - bucketBits)) + 1] += 1
-            }
+            let bits = min(max(size + 1, 6), 16)
+            var counts = [UInt32](repeating: 0, count: 1 << Int(bits) + 1)
+            for (hash, _) in prints { counts[Int(hash >> (32 - bits)) + 1] += 1 }
             for index in 1..<counts.count { counts[index] += counts[index - 1] }
-            var next = counts
-            var entries = [(print: UInt32, literal: UInt32)](repeating: (0, 0), count: prints.count)
-            for entry in prints {
-                let bucket = Int(Self.hash(entry.print) >> (32 - bucketBits))
-                entries[Int(next[bucket])] = entry
-                next[bucket] += 1
-            }
-            self.bitmap = bitmap
-            self.entries = entries
+            self.bits = bits
             buckets = counts
+            entries = prints.sorted { $0.hash < $1.hash }.map(\.entry)
         }
 
-        @inline(__always) static func hash(_ print: UInt32) -> UInt32 { print &* 0x9E37_79B1 }
-
-        @inline(__always) static func place(_ print: UInt32, _ isHashed: Bool, _ bits: UInt32) -> UInt32 {
-            isHashed ? hash(print) &>> (32 &- bits) : print
-        }
-
+        /// - Parameter place: at least 8 bytes of `text` are readable from there.
         @inline(__always)
-        func forEachLiteral(of bytes: UInt32, _ body: (Int) -> Void) {
-            guard !entries.isEmpty else { return }
-            let print = bytes & mask
-            let place = Self.place(print, isHashed, bits)
-            guard bitmap[Int(place >> 5)] & (1 << (place & 31)) != 0 else { return }
-            let bucket = Int(Self.hash(print) >> (32 - bucketBits))
-            for index in Int(buckets[bucket])..<Int(buckets[bucket + 1]) where entries[index].print == print {
-                body(Int(entries[index].literal))
-            }
-        }
-    }
-
-    private let wide: Kind
-    private let narrow: Kind
-
-    /// - Parameter literals: folded, none of them empty; the numbers that are given back are their places.
-    init(_ literals: [[UInt8]]) {
-        var wide: [(print: UInt32, literal: UInt32)] = []
-        var narrow = wide
-        for (number, literal) in literals.enumerated() {
-            let number = UInt32(truncatingIfNeeded: number)
-            let at = Self.offset(literal)
-            func bytes(_ count: Int) -> UInt32 {
-                (0..<count).reduce(0) { $0 | UInt32(literal[at + $1]) << UInt32(8 * $1) }
-            }
-            switch literal.count {
-            case 1:
-                // Whatever follows.
-                for byte in 0...255 as ClosedRange<UInt32> { narrow.append((bytes(1) | byte << 8, number)) }
-            case ..<4: narrow.append((bytes(2), number))
-            default: wide.append((bytes(4), number))
-            }
-        }
-        self.wide = Kind(wide, bytes: 4)
-        self.narrow = Kind(narrow, bytes: 2)
-    }
-
-    /// Where the fingerprint of a literal is: at its rarest bytes.
-    static func offset(_ literal: [UInt8]) -> Int {
-        let size = literal.count < 4 ? min(2, literal.count) : 4
-        var best = (rarity: -1, offset: 0)
-        for start in 0...(literal.count - size) {
-            let rarity = literal[start..<start + size].reduce(0) { $0 + ByteRarity.halfBits($1) }
-            if rarity >= best.rarity { best = (rarity, start) }
-        }
-        return best.offset
-    }
-
-    /// Puts the places from `start` to `end` where fingerprints may be into `hits`, relative to `start` and ascending,
-    /// and says how many they are.
-    ///
-    /// - Parameter folded: at least `bytesMax` bytes longer than `end`.
-    func places(in folded: UnsafeBufferPointer<UInt8>, from start: Int, to end: Int, _ hits: inout [UInt32]) -> Int {
-        let length = end - start
-        guard start >= 0, length > 0, end + Self.bytesMax <= folded.count, let base = folded.baseAddress else {
-            return 0
-        }
-        if hits.count < length { hits = [UInt32](repeating: 0, count: length) }
-        let bytes = UnsafeRawPointer(base + start)
-        let hasWide = !wide.entries.isEmpty
-        let hasNarrow = !narrow.entries.isEmpty
-        return hits.withUnsafeMutableBufferPointer { hits in
-            wide.bitmap.withUnsafeBufferPointer { wideBits in
-                narrow.bitmap.withUnsafeBufferPointer { narrowBits in
-                    guard let hits = hits.baseAddress, let wideBits = wideBits.baseAddress,
-                        let narrowBits = narrowBits.baseAddress
-                    else { return 0 }
-                    // Unchecked: four bytes are there at every place, each place of a bitmap is below its size, and
-                    // there are no more hits than places.
-                    let shift = 32 &- wide.bits
-                    var count = 0
-                    if hasWide, hasNarrow {
-                        for index in 0..<length {
-                            let four = UInt32(
-                                littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self))
-                            let place = Kind.hash(four) &>> shift
-                            let two = four & 0xFFFF
-                            let bit =
-                                wideBits[Int(place &>> 5)] &>> (place & 31) | narrowBits[Int(two &>> 5)] &>> (two & 31)
-                            hits[count] = UInt32(truncatingIfNeeded: index)
-                            count &+= Int(bit & 1)
-                        }
-                    } else if hasWide {
-                        for index in 0..<length {
-                            let four = UInt32(
-                                littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self))
-                            let place = Kind.hash(four) &>> shift
-                            hits[count] = UInt32(truncatingIfNeeded: index)
-                            count &+= Int(wideBits[Int(place &>> 5)] &>> (place & 31) & 1)
-                        }
-                    } else {
-                        for index in 0..<length {
-                            let two = UInt32(
-                                UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt16.self)))
-                            hits[count] = UInt32(truncatingIfNeeded: index)
-                            count &+= Int(narrowBits[Int(two &>> 5)] &>> (two & 31) & 1)
-                        }
-                    }
-                    return count
+        func forEachLiteral(
+            of hash: UInt32, at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void
+        ) {
+            let bucket = Int(hash >> (32 &- bits))
+            for index in Int(buckets[bucket])..<Int(buckets[bucket + 1]) {
+                let entry = entries[index]
+                let start = place - Int(entry.back)
+                if start >= 0, guard_load64(text + start) & entry.mask == entry.eight {
+                    body(Int(entry.literal), place - Int(entry.offset))
                 }
             }
         }
     }
 
-    /// Calls `body` with the literals whose fingerprint stands at `place`, which is before the end of the text.
+    private let long: Kind
+    private let short: Kind
+    /// As `guard_prints` says.
+    private let longBitmap: [UInt8]
+    private let longBits: UInt32
+    private let longMore: UInt32
+    private let shortBitmap: [UInt8]
+    private let shortNibbles: [UInt8]
+    private let usesVectors: Bool
+
+    /// - Parameters:
+    ///   - literals: folded, none of them empty; the numbers that are given back are their places.
+    ///   - usesVectors: off for tests that compare.
+    init(_ literals: [[UInt8]], usesVectors: Bool = true) {
+        self.usesVectors = usesVectors && guard_has_avx2() != 0
+        var long: [(hash: UInt32, entry: Entry)] = []
+        var short = long
+        var shortBytes: Set<[UInt8]> = []
+        var twoBytes: [UInt8] = []
+        func addShort(_ print: UInt32, _ entry: Entry) {
+            if twoBytes.isEmpty { twoBytes = [UInt8](repeating: 0, count: 1 << 13) }
+            twoBytes[Int(print >> 3)] |= 1 << UInt8(print & 7)
+            short.append((guard_hash(print, 0), entry))
+        }
+        let longLeast = literals.lazy.map(\.count).filter { $0 >= Self.longBytes.lowerBound }.min() ?? 0
+        let longCount = min(max(longLeast, Self.longBytes.lowerBound), Self.longBytes.upperBound)
+        longMore = UInt32(longCount - 4)
+        for (number, literal) in literals.enumerated() {
+            let at = literal.count < Self.longBytes.lowerBound ? 0 : Self.offset(literal, longCount)
+            let entry = Entry(literal, offset: at, number: number)
+            func bytes(_ count: Int, from start: Int = 0) -> UInt32 {
+                (0..<count).reduce(0) { $0 | UInt32(literal[at + start + $1]) << UInt32(8 * $1) }
+            }
+            switch literal.count {
+            case 1:
+                // Whatever follows.
+                for byte in 0...255 as ClosedRange<UInt32> { addShort(bytes(1) | byte << 8, entry) }
+            case ..<4: addShort(bytes(2), entry)
+            default: long.append((guard_hash(bytes(4), bytes(4, from: longCount - 4)), entry))
+            }
+            if literal.count < 4 { shortBytes.insert(literal) }
+        }
+        self.long = Kind(long)
+        self.short = Kind(short)
+
+        let size = UInt32(Int.bitWidth - max(1, long.count).leadingZeroBitCount)
+        longBits = min(max(size + 6, 16), 22)
+        var bitmap = [UInt8](repeating: 0, count: long.isEmpty ? 0 : 1 << Int(longBits - 3))
+        for (hash, _) in long {
+            let place = hash >> (32 - longBits)
+            bitmap[Int(place >> 3)] |= 1 << UInt8(place & 7)
+        }
+        longBitmap = bitmap
+        shortBitmap = twoBytes
+
+        let places = Int(GUARD_SHORT_BYTES)
+        var nibbles = [UInt8](repeating: 0, count: short.isEmpty ? 0 : 32 * places)
+        // Those that begin alike share a group.
+        for (number, literal) in shortBytes.sorted(by: { $0.lexicographicallyPrecedes($1) }).enumerated() {
+            let group = UInt8(1) << UInt8(number * 8 / shortBytes.count)
+            for place in 0..<places {
+                for half in 0..<16 where place >= literal.count || Int(literal[place] & 15) == half {
+                    nibbles[32 * place + half] |= group
+                }
+                for half in 0..<16 where place >= literal.count || Int(literal[place] >> 4) == half {
+                    nibbles[32 * place + 16 + half] |= group
+                }
+            }
+        }
+        shortNibbles = nibbles
+    }
+
+    /// Where the long fingerprint of a literal is: at its rarest bytes.
+    private static func offset(_ literal: [UInt8], _ count: Int) -> Int {
+        var best = (rarity: -1, offset: 0)
+        for start in 0...(literal.count - count) {
+            let rarity = ByteRarity.halfBits(of: literal[start..<start + count])
+            if rarity >= best.rarity { best = (rarity, start) }
+        }
+        return best.offset
+    }
+
+    /// Sets the bits of the `count` bytes from `text` on where a fingerprint may begin: bit i of word w speaks of byte
+    /// 64 w + i. Zeros behind `count`.
+    ///
+    /// - Parameters:
+    ///   - text: folded, readable for `padding` bytes behind `count`, which is at most `partBytes`.
+    ///   - masks: (count + 63) / 64 of them.
+    func places(in text: UnsafePointer<UInt8>, count: Int, _ masks: UnsafeMutablePointer<UInt64>) {
+        longBitmap.withUnsafeBufferPointer { longBitmap in
+            shortBitmap.withUnsafeBufferPointer { shortBitmap in
+                shortNibbles.withUnsafeBufferPointer { shortNibbles in
+                    var prints = guard_prints(
+                        long_bitmap: longBitmap.isEmpty ? nil : longBitmap.baseAddress, long_bits: longBits,
+                        long_more: longMore,
+                        short_bitmap: shortBitmap.isEmpty ? nil : shortBitmap.baseAddress,
+                        short_nibbles: shortNibbles.isEmpty ? nil : shortNibbles.baseAddress)
+                    if usesVectors {
+                        guard_places_avx2(&prints, text, count, masks)
+                    } else {
+                        guard_places(&prints, text, count, masks)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Calls `body` with the literals of which up to eight bytes, the fingerprint among them, stand around `place`, and
+    /// with where they would begin.
+    ///
+    /// - Parameter text: folded, readable for `padding` bytes behind `place`.
     @inline(__always)
-    func forEachLiteral(at place: Int, in folded: UnsafeBufferPointer<UInt8>, _ body: (Int) -> Void) {
-        guard place >= 0, place + Self.bytesMax <= folded.count, let base = folded.baseAddress else { return }
-        let four = UInt32(
-            littleEndian: UnsafeRawPointer(base).loadUnaligned(fromByteOffset: place, as: UInt32.self))
-        wide.forEachLiteral(of: four, body)
-        narrow.forEachLiteral(of: four, body)
+    func forEachLiteral(at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void) {
+        let four = guard_load32(text + place)
+        if !longBitmap.isEmpty {
+            long.forEachLiteral(
+                of: guard_hash(four, guard_load32(text + place + Int(longMore))), at: place, in: text, body)
+        }
+        if !shortBitmap.isEmpty { short.forEachLiteral(of: guard_hash(four & 0xFFFF, 0), at: place, in: text, body) }
     }
 }

@@ -10,19 +10,21 @@
 //    rest to itself. It maps L's letters and digits alike, so wherever T holds L in any case (and with any digits where
 //    L stands for `\d`), folded T holds folded L. That is more than P asks for, never less. A caseless `s` or `k` that
 //    T writes as U+017F or U+212A is another byte sequence: the extraction lists it as a literal of its own.
-// 3. Of each L four bytes in a row are its fingerprint (two where it is shorter, any byte behind it where it is one
-//    byte). The bits of all fingerprints are set in a bitmap, and at every place of folded T the bit of the four or two
-//    bytes there is looked up, so no fingerprint in T is passed over; zeros behind T stand in for the bytes that the
-//    last places lack. Places whose bit is set are looked up exactly: the literals that have this fingerprint are
-//    compared with the text around it.
+// 3. Of each L four to eight bytes in a row are its fingerprint (the first two or three where it is shorter, any byte
+//    behind it where it is one byte). The bits of all fingerprints are set in a bitmap, and at every place of folded T
+//    the bit of the bytes there is looked up, so no fingerprint in T is passed over; zeros behind T stand in for the
+//    bytes that the last places lack. Places whose bit is set are looked up exactly: the literals that have this
+//    fingerprint are compared with the text around it.
 // 4. An occurrence that begins at byte p has b in [p - before.max, p - before.min], and all bytes from b to p are of
 //    `before.bytes`: going back from p until the first byte that is none of them passes b at the latest where it stops.
 //    Just that is the window that is entered, so b lies in some window of P. Where the way back meets a window that the
 //    same kind of front made, it need not go on: that window begins where its own way back, over the same bytes and
 //    from further left, stopped. Where the bytes behind L cannot be those that follow it in a match, this occurrence is
 //    not the one of the match, and no window is entered.
-// 5. A required run of n bytes of a set: every run of at least n such bytes covers one of any n places in a row, so to
-//    look at every n-th byte finds all of them; the match's begin follows as in 4.
+// 5. A required run of n bytes of a set lies in a run of bytes that are of any of the sets and at least as long as the
+//    shortest that is asked for; those are found in one pass, by bit masks. Every run of at least n bytes of the set
+//    itself covers one of any n places in a row, so to look at every n-th byte there finds all of them; the match's
+//    begin follows as in 4.
 // A pattern without a window therefore has no match, and the leftmost match of one with windows is the first that is
 // found going through its windows in order. PCRE2 always sees the whole text, so lookbehind and lookahead see what they
 // would.
@@ -50,8 +52,6 @@ package struct LiteralFilter: Sendable {
         /// In `pool`.
         var start: Int
         var count: Int
-        /// Where its fingerprint is.
-        var offset: Int
         var outputs: Range<Int>
     }
 
@@ -64,6 +64,7 @@ package struct LiteralFilter: Sendable {
     private let prints: FingerprintTable
 
     private let runs: [Run]
+    private let runFinder: RunFinder
     /// Bit n of a byte: it is of the n-th kind of run.
     private let runBytes: [UInt64]
 
@@ -85,8 +86,10 @@ package struct LiteralFilter: Sendable {
         return byte &- 0x30 < 10 ? 0x30 : byte
     }
 
-    /// - Parameter patterns: what is known of each; its place is the pattern's number.
-    package init(_ patterns: [RequiredLiterals]) {
+    /// - Parameters:
+    ///   - patterns: what is known of each; its place is the pattern's number.
+    ///   - usesVectors: off for tests that compare.
+    package init(_ patterns: [RequiredLiterals], usesVectors: Bool = true) {
         patternCount = patterns.count
         var unknown: [UInt32] = []
         var runs: [Run] = []
@@ -127,6 +130,8 @@ package struct LiteralFilter: Sendable {
             }
         }
         self.runs = runs
+        runFinder = RunFinder(
+            runs.map { (bytes: kinds[$0.bit.trailingZeroBitCount], length: $0.length) }, usesVectors: usesVectors)
         runBytes = (0...255).map { byte in
             kinds.enumerated().reduce(0) { $1.element.contains(UInt8(byte)) ? $0 | 1 << UInt64($1.offset) : $0 }
         }
@@ -142,12 +147,11 @@ package struct LiteralFilter: Sendable {
             let own = Set(own).sorted { ($0.pattern, $0.front, $0.tail) < ($1.pattern, $1.front, $1.tail) }
             literals.append(
                 Literal(
-                    start: pool.count, count: bytes.count, offset: FingerprintTable.offset(bytes),
-                    outputs: outputs.count..<outputs.count + own.count))
+                    start: pool.count, count: bytes.count, outputs: outputs.count..<outputs.count + own.count))
             pool += bytes
             outputs += own
         }
-        prints = FingerprintTable(found.map(\.bytes))
+        prints = FingerprintTable(found.map(\.bytes), usesVectors: usesVectors)
         self.literals = literals
         self.pool = pool
         self.outputs = outputs
@@ -156,39 +160,30 @@ package struct LiteralFilter: Sendable {
     /// Enters the windows of all patterns whose literals or runs `text` holds. Patterns of `unknown` are not entered.
     package func scan(_ text: Span<UInt8>, into candidates: inout CandidateSet) {
         candidates.reset(patterns: patternCount)
+        if isEmpty || text.isEmpty { return }
+        // Moved out, so that windows can be entered meanwhile.
+        var folded = [UInt8]()
+        var masks = [UInt64]()
+        swap(&folded, &candidates.folded)
+        swap(&masks, &candidates.masks)
         text.withUnsafeBufferPointer { text in
-            if !runs.isEmpty {
-                runBytes.withUnsafeBufferPointer { kinds in
-                    for run in runs { find(run, in: text, kinds, &candidates) }
-                }
-            }
-            guard !literals.isEmpty, !text.isEmpty else { return }
-            // Moved out, so that windows can be entered meanwhile.
-            var folded = [UInt8]()
-            var hits = [UInt32]()
-            swap(&folded, &candidates.folded)
-            swap(&hits, &candidates.hits)
             Self.fold(text, into: &folded)
             folded.withUnsafeBufferPointer { folded in
-                // In parts, so that the places found stay in the cache and their numbers fit.
-                var start = 0
-                while start < text.count {
-                    let end = min(text.count, start + Self.partBytes)
-                    let count = prints.places(in: folded, from: start, to: end, &hits)
-                    for index in 0..<count { look(start + Int(hits[index]), text, folded, &candidates) }
-                    start = end
+                if !runs.isEmpty {
+                    runFinder.forEachRun(in: folded, count: text.count, &masks) { range in
+                        for run in runs where run.length <= range.count { find(run, in: text, range, &candidates) }
+                    }
                 }
+                if !literals.isEmpty { findLiterals(text, folded, &masks, &candidates) }
             }
-            swap(&folded, &candidates.folded)
-            swap(&hits, &candidates.hits)
         }
+        swap(&folded, &candidates.folded)
+        swap(&masks, &candidates.masks)
     }
 
-    private static let partBytes = 4096
-
-    /// Folded, and as many zeros behind as a fingerprint has bytes.
+    /// Folded, and zeros behind.
     private static func fold(_ text: UnsafeBufferPointer<UInt8>, into folded: inout [UInt8]) {
-        let wanted = text.count + FingerprintTable.bytesMax
+        let wanted = text.count + FingerprintTable.padding
         if folded.count < wanted { folded = [UInt8](repeating: 0, count: max(wanted, 2 * folded.count)) }
         folded.withUnsafeMutableBufferPointer { folded in
             // Branch-free, so that the loop is vectorised.
@@ -201,19 +196,51 @@ package struct LiteralFilter: Sendable {
         }
     }
 
-    /// Compares the literals whose fingerprint stands at `place`.
-    private func look(
-        _ place: Int, _ text: UnsafeBufferPointer<UInt8>, _ folded: UnsafeBufferPointer<UInt8>,
+    /// - Parameter folded: `FingerprintTable.padding` bytes longer.
+    private func findLiterals(
+        _ text: UnsafeBufferPointer<UInt8>, _ folded: UnsafeBufferPointer<UInt8>, _ masks: inout [UInt64],
         _ candidates: inout CandidateSet
     ) {
-        prints.forEachLiteral(at: place, in: folded) { number in
+        guard let base = folded.baseAddress, folded.count >= text.count + FingerprintTable.padding else { return }
+        let words = FingerprintTable.partBytes / 64
+        if masks.count < words { masks = [UInt64](repeating: 0, count: words) }
+        masks.withUnsafeMutableBufferPointer { masks in
+            guard let first = masks.baseAddress else { return }
+            // In parts, so that the masks stay in the cache.
+            var start = 0
+            while start < text.count {
+                let count = min(text.count - start, FingerprintTable.partBytes)
+                prints.places(in: base + start, count: count, first)
+                for word in 0..<(count + 63) / 64 {
+                    var mask = first[word]
+                    while mask != 0 {
+                        look(start + 64 * word + mask.trailingZeroBitCount, text, base, &candidates)
+                        mask &= mask &- 1
+                    }
+                }
+                start += count
+            }
+        }
+    }
+
+    /// Compares the literals whose fingerprint stands at `place`.
+    ///
+    /// - Parameter folded: `FingerprintTable.padding` bytes longer than `text`, in which `place` is.
+    private func look(
+        _ place: Int, _ text: UnsafeBufferPointer<UInt8>, _ folded: UnsafePointer<UInt8>,
+        _ candidates: inout CandidateSet
+    ) {
+        prints.forEachLiteral(at: place, in: folded) { number, start in
             let literal = literals[number]
-            let start = place - literal.offset
             guard start >= 0, start + literal.count <= text.count else { return }
             for index in 0..<literal.count where folded[start + index] != pool[literal.start + index] { return }
             for index in literal.outputs {
                 let output = outputs[index]
-                if output.tail >= 0, !tails.holds(output.tail, text, at: start + literal.count) { continue }
+                if output.tail >= 0,
+                    !tails.holds(output.tail, text, at: start + literal.count, &candidates.failures)
+                {
+                    continue
+                }
                 enter(output, start, text, &candidates)
             }
         }
@@ -247,21 +274,20 @@ package struct LiteralFilter: Sendable {
         if low <= high { candidates.insert(output.pattern, low, high, front: output.front) }
     }
 
-    /// - Parameter kinds: 256 of them.
+    /// - Parameter range: no run of such bytes goes beyond it.
     private func find(
-        _ run: Run, in text: UnsafeBufferPointer<UInt8>, _ kinds: UnsafeBufferPointer<UInt64>,
-        _ candidates: inout CandidateSet
+        _ run: Run, in text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, _ candidates: inout CandidateSet
     ) {
-        var index = run.length - 1
-        while index < text.count {
-            guard kinds[Int(text[index])] & run.bit != 0 else {
+        var index = range.lowerBound + run.length - 1
+        while index < range.upperBound {
+            guard runBytes[Int(text[index])] & run.bit != 0 else {
                 index += run.length
                 continue
             }
             var start = index
-            while start > 0, kinds[Int(text[start - 1])] & run.bit != 0 { start -= 1 }
+            while start > range.lowerBound, runBytes[Int(text[start - 1])] & run.bit != 0 { start -= 1 }
             var end = index + 1
-            while end < text.count, kinds[Int(text[end])] & run.bit != 0 { end += 1 }
+            while end < range.upperBound, runBytes[Int(text[end])] & run.bit != 0 { end += 1 }
             let high = end - run.length - run.before.min
             if end - start >= run.length, high >= 0 {
                 candidates.insert(run.pattern, run.before.max.map { max(0, start - $0) } ?? 0, high)

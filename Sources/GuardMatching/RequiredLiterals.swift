@@ -44,10 +44,17 @@ package struct RequiredLiterals: Sendable, Hashable {
     package struct Stretch: Sendable, Hashable {
         package var bytes: ByteSet
         package var length: LengthRange
+        /// `length` counts characters: bytes behind the first one of a character (0x80...0xBF) that are of `bytes` may
+        /// follow each.
+        package var isCharacters: Bool
+        /// Or else the text ends before it or in it; nothing is known of what follows it.
+        package var isOrEnd: Bool
 
-        package init(_ bytes: ByteSet, _ length: LengthRange) {
+        package init(_ bytes: ByteSet, _ length: LengthRange, isCharacters: Bool = false, isOrEnd: Bool = false) {
             self.bytes = bytes
             self.length = length
+            self.isCharacters = isCharacters
+            self.isOrEnd = isOrEnd
         }
     }
 

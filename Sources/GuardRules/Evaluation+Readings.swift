@@ -6,6 +6,12 @@ extension RuleBundle {
         var range: ByteRange
     }
 
+    /// The readings of the decoded view beside the folded one that these rules are asked about.
+    package func furtherReadings(than folded: FoldedView, of raw: Span<UInt8>) -> [DecodedView.Reading] {
+        DecodedView.further(
+            than: folded, of: raw, keepsDistant: prefilter.readsDistant, vocabulary: prefilter.vocabulary)
+    }
+
     /// Judges the readings of the decoded view beside the folded one, which has been judged: around what they changed,
     /// and only matches count that have or border it. What a reading shows at the very place where the rule has matched
     /// already, an address in rot13 say, counts once. What the rule would find in the folded text of that place alone

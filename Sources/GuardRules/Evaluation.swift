@@ -118,9 +118,7 @@ extension RuleBundle {
             evaluate(folded.text.span, text, folded, prefilter.folded, selected, &scratch, &evaluation)
             let readsDecoded = views.contains(phase == .input ? .decoded : .decodedOutput)
             if readsDecoded || views.contains(.composedDecoded) {
-                let further = DecodedView.further(
-                    than: folded, of: text, keepsDistant: views.contains(.composedDecoded),
-                    vocabulary: prefilter.vocabulary)
+                let further = furtherReadings(than: folded, of: text)
                 if readsDecoded { evaluateReadings(further, of: text, selected, phase, &scratch, &evaluation) }
                 if views.contains(.composedDecoded) { readings = [DecodedView.first(folded)] + further }
             }

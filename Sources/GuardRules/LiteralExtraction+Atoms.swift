@@ -2,7 +2,9 @@ internal import GuardMatching
 
 /// Characters, escapes, classes, groups.
 extension LiteralExtraction {
-    static let anyCharacter = Known.opaque(1, 4)
+    static let anyCharacter = Known(
+        front: Front(length: LengthRange(1, 4), bytes: .all),
+        row: [Stretch(.all, LengthRange(1, 1), isCharacters: true)])
     static let word = ByteSet(
         (0x30...0x39).map { UInt8($0) } + (0x41...0x5A).map { UInt8($0) } + [0x5F] + (0x61...0x7A).map { UInt8($0) })
     static let space = ByteSet([0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20])
@@ -21,9 +23,12 @@ extension LiteralExtraction {
         case UInt8(ascii: "."):
             index += 1
             return Self.anyCharacter
-        case UInt8(ascii: "^"), UInt8(ascii: "$"):
+        case UInt8(ascii: "^"):
             index += 1
             return .empty
+        case UInt8(ascii: "$"):
+            index += 1
+            return .end
         case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "?"): throw NotUnderstood()
         case 0x80...: return nonASCII()
         default:
@@ -48,8 +53,8 @@ extension LiteralExtraction {
         guard let next = at(1) else { throw NotUnderstood() }
         index += 2
         switch next {
-        case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "A"), UInt8(ascii: "z"), UInt8(ascii: "Z"):
-            return .empty
+        case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "A"): return .empty
+        case UInt8(ascii: "z"), UInt8(ascii: "Z"): return .end
         // Without UCP, which is not understood, these have ASCII members only.
         case UInt8(ascii: "d"): return literal(UInt8(ascii: "0"))
         case UInt8(ascii: "w"): return .one(of: Self.word, longest: 1)

@@ -46,8 +46,14 @@ struct LiteralExtraction {
         }
         /// One character of a set.
         static func one(of bytes: ByteSet, longest: Int) -> Known {
-            Known(front: Front(length: LengthRange(1, longest), bytes: bytes), single: bytes)
+            Known(
+                front: Front(length: LengthRange(1, longest), bytes: bytes), single: bytes,
+                row: [Stretch(bytes, LengthRange(1, 1), isCharacters: longest > 1)])
         }
+        /// Where the text or a line ends: of the line break the first byte is read.
+        static let end = Known(
+            exact: [[]], front: .none,
+            row: [Stretch(ByteSet([0x0A, 0x0D]), LengthRange(1, 1), isOrEnd: true)])
     }
 
     struct NotUnderstood: Error {}
@@ -157,7 +163,8 @@ struct LiteralExtraction {
             let next = try sequence()
             let left = candidate(result.exact, before: .none) ?? result.required
             let right = candidate(next.exact, before: .none) ?? next.required
-            var both = Known(front: result.front.union(next.front))
+            var both = Known(
+                front: result.front.union(next.front), row: Self.union(result.row, next.row))
             if let one = result.run, let other = next.run {
                 both.run = RequiredLiterals.Run(
                     bytes: one.bytes.union(other.bytes), length: min(one.length, other.length),
@@ -259,6 +266,7 @@ struct LiteralExtraction {
             }
             // At least once: as many copies as can be listed stand next to what came before.
             var copies = 0
+            if some == [[]] { run.append(part.row) }
             while copies < min(low, 8) {
                 if some.count * run.strings.count > Self.exactMax {
                     guard copies == 0, some.count <= Self.exactMax else { break }
@@ -279,21 +287,56 @@ struct LiteralExtraction {
         return Known(required: run.required, run: run.longest, front: whole, row: run.row)
     }
 
-    /// What some strings are, byte for byte where all are of one length.
+    /// What some strings are, character for character, or byte for byte of longer ones, where all are of one length.
     func row(_ exact: [[UInt8]]) -> [Stretch] {
-        guard let count = exact.first?.count, exact.allSatisfy({ $0.count == count }), count <= Self.rowMax else {
-            let front = front(exact)
-            return front.length.max == 0 ? [] : [Stretch(front.bytes, front.length)]
+        let low = exact.lazy.map(\.count).min() ?? 0
+        let high = exact.lazy.map(\.count).max() ?? 0
+        guard low == high, high <= Self.rowMax else {
+            return [Stretch(front(exact).bytes, LengthRange(low, high), isCharacters: hasLongCases)]
         }
-        return (0..<count).map { place in
+        return (0..<high).map { place in
             let front = front(exact.map { [$0[place]] })
-            return Stretch(front.bytes, front.length)
+            return Stretch(front.bytes, LengthRange(1, 1), isCharacters: front.length.max ?? 2 > 1)
         }
+    }
+
+    /// What two alternatives are: one character of either, then the rest of either as one stretch.
+    static func union(_ one: [Stretch], _ other: [Stretch]) -> [Stretch] {
+        let rows = [one, other]
+        let isCharacters = rows.joined().contains(where: \.isCharacters)
+        func joined(_ stretches: some Sequence<Stretch>, _ lengths: [LengthRange]) -> Stretch {
+            Stretch(
+                stretches.reduce(ByteSet()) { $0.union($1.bytes) },
+                lengths.dropFirst().reduce(lengths[0]) { $0.union($1) },
+                isCharacters: isCharacters)
+        }
+        func total(_ row: some Sequence<Stretch>) -> LengthRange { row.reduce(.zero) { $0 + $1.length } }
+        let isEnd = rows.contains { $0.first?.isOrEnd == true }
+        // An end that is not the first thing is not followed up.
+        let hasEnd = rows.joined().contains(where: \.isOrEnd)
+        guard rows.allSatisfy({ $0.first.map { $0.length.min > 0 } ?? false }) else {
+            if hasEnd { return [Stretch(.all, LengthRange(0, nil))] }
+            let whole = joined(rows.joined(), rows.map(total))
+            return whole.length.max == 0 ? [] : [whole]
+        }
+        var head = joined(rows.compactMap(\.first), [LengthRange(1, 1)])
+        head.isOrEnd = isEnd
+        if isEnd { return [head] }
+        if hasEnd { return [head, Stretch(.all, LengthRange(0, nil))] }
+        let rests = rows.map { row in
+            let whole = total(row)
+            return LengthRange(whole.min - 1, whole.max.map { $0 - 1 })
+        }
+        let rest = joined(rows.joined(), rests)
+        return rest.length.max == 0 ? [head] : [head, rest]
     }
 
     /// What a part is, so many times.
     func row(_ part: Known, _ low: Int, _ high: Int?) -> [Stretch] {
         if high == 0 || part.front.length.max == 0 { return [] }
+        if part.row.count == 1, let all = part.row.first, !all.isOrEnd {
+            return [Stretch(all.bytes, all.length.repeated(low, high), isCharacters: all.isCharacters)]
+        }
         guard low > 0, low <= 8 else { return [Stretch(part.front.bytes, part.front.length.repeated(low, high))] }
         var row = Array(repeatElement(part.row, count: low).joined())
         if high != low {

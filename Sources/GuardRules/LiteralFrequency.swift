@@ -8,7 +8,7 @@ enum LiteralFrequency {
 
     /// Half bits of one literal.
     static func rarity(_ literal: some Sequence<UInt8>) -> Int {
-        literal.reduce(0) { $0 + ByteRarity.halfBits($1) }
+        ByteRarity.halfBits(of: literal)
     }
 
     /// Half bits of "one of these occurs here".

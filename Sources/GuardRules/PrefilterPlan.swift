@@ -86,6 +86,9 @@ struct PrefilterPlan: Sendable {
         composed = ComposedPrefilter(rules)
     }
 
+    /// Whether a rule holds by what stands in several places of a reading.
+    var readsDistant: Bool { allViews.contains(.composedDecoded) }
+
     func views(of selected: [Int]) -> Views {
         var found: Views = []
         for rule in selected {

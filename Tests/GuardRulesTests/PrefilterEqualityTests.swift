@@ -132,4 +132,26 @@ import Testing
         }
         #expect(counts.compared >= Self.wanted && counts.matched > Self.wanted / 8)
     }
+
+    /// Keywords without a value behind them do not make PCRE2 run, with long case forms (raw view) and without.
+    @Test(arguments: [
+        ("twitter", false), (String(repeating: "twitter", count: 100), false),
+        (String(repeating: "twitter=", count: 100), false), ("twitter key is secret", false),
+        ("twitter_key = '0123456789abcdefghijklmno", true), ("twitter: 0123456789abcdefghijklmno;", true),
+        ("TWITTER=\u{17F}123456789abcdefghij\u{212A}lmno\n", true), ("twitter: 0123456789abcdefghijklmno+", false),
+        ("twitter aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false), (String(repeating: "a", count: 1000), false),
+    ]) func whatFollowsAKeywordDecides(text: String, isCandidate: Bool) throws {
+        let pattern =
+            "(?i)[\\w.-]{0,50}?(?:twitter)(?:[ \\t\\w.-]{0,20})[\\s''\"]{0,3}(?:=|>|:{1,3}=|\\|\\||:|=>|\\?=|,)"
+            + "[\\x60''\"\\s=]{0,5}([a-z0-9]{25})(?:[\\x60''\"\\s;]|\\\\[nr]|$)"
+        for view in ["raw", "folded"] {
+            let bundle = try EvaluationTests.bundle(
+                "- {id: r, on: input, view: \(view), action: flag, match: {pcre: '\(pattern)'}}\n")
+            let plan = view == "raw" ? bundle.prefilter.raw : bundle.prefilter.folded
+            var candidates = CandidateSet()
+            let bytes = view == "raw" ? Array(text.utf8) : FoldedView(raw: Array(text.utf8)).text
+            plan.filter.scan(bytes.span, into: &candidates)
+            #expect(candidates.contains(0) == isCandidate)
+        }
+    }
 }

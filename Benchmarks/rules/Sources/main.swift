@@ -60,7 +60,7 @@ func readings(_ bundle: RuleBundle) {
     var total = 0
     for text in texts {
         var seen: Set<String> = []
-        for reading in DecodedView.readings(of: text.span).dropFirst() {
+        for reading in bundle.furtherReadings(than: FoldedView(raw: text), of: text.span) {
             let isFirst = seen.insert(reading.name).inserted
             var sum = kinds[reading.name] ?? (0, 0, 0)
             let judged = reading.stretches.reduce(0) { $0 + $1.count }
@@ -87,7 +87,7 @@ func readings(_ bundle: RuleBundle) {
     let folded = texts.map { FoldedView(raw: $0.span) }
     var number = 0
     show("further readings") {
-        _ = DecodedView.further(than: folded[number % texts.count], of: $0.span)
+        _ = bundle.furtherReadings(than: folded[number % texts.count], of: $0.span)
         number += 1
     }
 }
