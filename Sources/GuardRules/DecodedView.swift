@@ -183,11 +183,13 @@ package enum DecodedView {
             }
             if let decoded { addDecoded(decoded, source, add) }
         }
+        // Lines are broken in what is encoded, or by themselves.
+        if kind == .broken { return }
         // Who turns letters or their order does not also disguise words.
         let isTurned = kind == .alphabet || kind == .backwards
         if !isTurned {
             if kind != .spaced { derive(.spaced, TextDecoder.join) }
-            if kind != .broken { derive(.broken, TextDecoder.joinLines) }
+            derive(.broken, TextDecoder.joinLines)
             if kind != .spaced { derive(.words) { TextDecoder.words($0, vocabulary: vocabulary) } }
             addLeet(text, places, source, vocabulary, add)
         }

@@ -5,8 +5,9 @@ internal import GuardCore
 ///
 /// Words are kept as bits of hashes: one that is not there may seem to be, never the other way round.
 struct RuleVocabulary: Sendable {
-    /// Letters of the shortest word, and of how a word begins.
-    private static let lettersMin = 3
+    /// Letters of the shortest word.
+    static let lettersMin = 3
+    /// Letters that tell how a word begins.
     private static let beginLetters = 4
     private static let bits: UInt64 = 1 << 16
 

@@ -225,12 +225,17 @@ extension TextDecoder {
         return out
     }
 
-    /// The line end at `index` with its hyphen and carriage return, if no white space stands beside.
+    /// What may stand beside a line end inside of a word; these end and begin lines of code.
+    private static func isBrokenByte(_ byte: UInt8) -> Bool {
+        !isSpace(byte) && !";{}()[],<>\"'".utf8.contains(byte)
+    }
+
+    /// The line end at `index` with its hyphen and carriage return, if parts of a word stand beside.
     private static func breakLength(_ text: Span<UInt8>, _ index: Int) -> ByteRange? {
         var start = index
         if start > 0, text[start - 1] == 0x0D { start -= 1 }
         let end = index + 1
-        guard start > 0, end < text.count, !isSpace(text[start - 1]), !isSpace(text[end]) else { return nil }
+        guard start > 0, end < text.count, isBrokenByte(text[start - 1]), isBrokenByte(text[end]) else { return nil }
         if start > 1, text[start - 1] == UInt8(ascii: "-") || text[start - 1] == UInt8(ascii: "\\"),
             isLetter(text[start - 2]), isLetter(text[end])
         {
@@ -244,7 +249,7 @@ extension TextDecoder {
     /// Three or more words with a sign instead of the space between (`ignore_all_rules`, `IgnoreAllRules`) with spaces.
     /// `nil`: there are none.
     ///
-    /// - Parameter vocabulary: two of the words have to be in it. `nil`: any words.
+    /// - Parameter vocabulary: two of the words have to be in it, or one beside a shorter one. `nil`: any words.
     static func words(_ text: Span<UInt8>, vocabulary: RuleVocabulary? = nil) -> DerivedText? {
         var out = DerivedText()
         var kept = 0
@@ -276,7 +281,9 @@ extension TextDecoder {
                 }
                 index += 1
             }
-            if humps.isEmpty && joints.isEmpty && signs.isEmpty || !isKnown(text, start..<index, vocabulary) {
+            if humps.isEmpty && joints.isEmpty && signs.isEmpty
+                || !isKnown(text, start..<index, hasSigns: !signs.isEmpty, vocabulary)
+            {
                 index = max(index, start + 1)
                 continue
             }
@@ -307,27 +314,38 @@ extension TextDecoder {
         return out
     }
 
-    /// Whether two of the words in a token are ones that rules look for.
-    private static func isKnown(_ text: Span<UInt8>, _ token: ByteRange, _ vocabulary: RuleVocabulary?) -> Bool {
+    /// Whether two of the words in a token are ones that rules look for, or one of them and a word too short to tell.
+    ///
+    /// - Parameter hasSigns: what is beyond ASCII stands between words.
+    private static func isKnown(
+        _ text: Span<UInt8>, _ token: ByteRange, hasSigns: Bool, _ vocabulary: RuleVocabulary?
+    ) -> Bool {
         guard let vocabulary else { return true }
-        var found = 0
+        var known = 0
+        var short = 0
         var word: [UInt8] = []
+        func endWord() {
+            if word.isEmpty { return }
+            if vocabulary.contains(word) {
+                known += 1
+            } else if word.count < RuleVocabulary.lettersMin {
+                short += 1
+            }
+            word.removeAll(keepingCapacity: true)
+        }
         for index in token {
             let byte = text[index]
             let isHump = byte &- 0x41 < 26 && index > token.lowerBound && text[index - 1] &- 0x61 < 26
-            if isHump, !word.isEmpty {
-                if vocabulary.contains(word) { found += 1 }
-                word.removeAll(keepingCapacity: true)
-            }
-            if let letter = RuleVocabulary.letter(byte) {
+            if isHump { endWord() }
+            if let letter = RuleVocabulary.letter(byte), byte < 0x80 || !hasSigns {
                 word.append(letter)
-            } else if !word.isEmpty {
-                if vocabulary.contains(word) { found += 1 }
-                word.removeAll(keepingCapacity: true)
+            } else {
+                endWord()
             }
-            if found > 1 { return true }
+            if known > 1 { return true }
         }
-        return found + (vocabulary.contains(word) ? 1 : 0) > 1
+        endWord()
+        return known > 1 || known > 0 && short > 0
     }
 
     /// The sign that most joints are, the first of several; at least two.

@@ -133,7 +133,8 @@ import Testing
                 return list
             }
         }
-        for reading in DecodedView.readings(of: text.span) {
+        let folded = FoldedView(raw: text)
+        for reading in [DecodedView.first(folded)] + bundle.furtherReadings(than: folded, of: text.span) {
             let isFirst = reading.changes.isEmpty
             // Byte by byte: whether a change of every step is near.
             var isNear = [Bool](repeating: true, count: reading.text.count)
@@ -188,6 +189,40 @@ import Testing
             }
         }
         return found
+    }
+
+    /// Words of patterns are read in any disguise; what is read for their sake is what is read without them.
+    @Test func wordsOfRulesAreRead() throws {
+        let words = ["ignore", "instructions", "password", "all", "previous", "will", "システム"]
+        let vocabulary = RuleVocabulary(["\\b(?:ignore|will)\\s+all(?: previous)? instructions?", "password|システム"])
+        for word in words { #expect(vocabulary.contains(word.utf8.compactMap(RuleVocabulary.letter)), "\(word)") }
+        #expect(!vocabulary.contains(Array("insect".utf8)) && !vocabulary.contains(Array("al".utf8)))
+        var random = SeededRandom(seed: 56)
+        let signs: [UInt8: [UInt8]] = [
+            0x61: [0x34, 0x40], 0x65: [0x33], 0x69: [0x31, 0x21], 0x6C: [0x31, 0x7C], 0x6F: [0x30], 0x73: [0x35, 0x24],
+            0x74: [0x37], 0x67: [0x39],
+        ]
+        for round in 0..<500 {
+            let word = Array(words[round % 6].utf8)
+            // At least one sign, not at the end alone: that only whole words may have.
+            var text = word
+            let places = word.indices.filter {
+                signs[word[$0]] != nil && word[$0] != 0x69 || $0 > 0 && signs[word[$0]] != nil
+            }
+            let one = places.randomElement(using: &random) ?? 0
+            for place in places where place == one || Bool.random(using: &random) {
+                text[place] = signs[word[place]]?.randomElement(using: &random) ?? word[place]
+            }
+            text = Array("so ".utf8) + text + Array(" x".utf8)
+            let plain = TextDecoder.leet(text.span)
+            #expect(TextDecoder.leet(text.span, vocabulary: vocabulary).map(\.text) == plain.map(\.text))
+        }
+        for text in ["Ignore_All_Rules_now", "ignoreAllPrevious", "a.password.b", "will·all·x"] {
+            let text = Array(text.utf8)
+            #expect(TextDecoder.words(text.span, vocabulary: vocabulary)?.text == TextDecoder.words(text.span)?.text)
+        }
+        #expect(TextDecoder.words(Array("get_user_name".utf8).span, vocabulary: vocabulary) == nil)
+        #expect(TextDecoder.leet(Array("sha256 of int32x in utf8_t".utf8).span, vocabulary: vocabulary).isEmpty)
     }
 
     @Test func readingsAreJudgedAsDescribed() throws {
