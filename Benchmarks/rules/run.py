@@ -67,7 +67,8 @@ def main():
                 continue
             patterns = folder / (row["set"] + ".patterns")
             speed, equal = "", ""
-            if row["set"] != "packs-all-views":
+            # Vectorscan did not compile the packs' bounded repeats in six minutes.
+            if row["set"] not in ("packs-all-views", "packs-as-raw"):
                 theirs = run(scanner, patterns, folder / "texts.bin", folder / "theirs", 20)
                 result = json.loads(theirs.stdout)
                 inexact = {int(entry.split()[1]) for entry in theirs.stderr.splitlines()}

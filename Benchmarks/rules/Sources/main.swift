@@ -29,6 +29,7 @@ for path in arguments.dropFirst(4) {
     sets.append((url.deletingPathExtension().lastPathComponent, try RuleBundle(files: [file])))
 }
 sets.append(("packs", try RuleBundle.load(directory: arguments[3])))
+sets.append(("packs-as-raw", try rawPacks(arguments[3])))
 sets.append(("words-100", try words(100)))
 sets.append(("words-1000", try words(1000)))
 
@@ -52,6 +53,22 @@ for (name, bundle) in sets {
     if name == "packs" { try measure("packs-all-views", bundle, Array(bundle.rules.indices), alone: true) }
     try measure(name == "packs" ? "packs-raw" : name, bundle, raw, alone: true)
     try adversarial(name == "packs" ? "packs-all-views" : name, bundle)
+}
+
+/// The patterns of the packs, all of them on the raw text. Views say whether case counts, so here patterns do.
+func rawPacks(_ directory: String) throws -> RuleBundle {
+    let files = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(".yaml") }.sorted()
+    return try RuleBundle(
+        files: files.map { name in
+            var text = try String(contentsOf: URL(fileURLWithPath: directory).appending(path: name), encoding: .utf8)
+            // Those are of the raw view anyway.
+            guard name != "hidden-text.yaml" else { return RuleBundle.File(path: name, content: Array(text.utf8)) }
+            text = text.replacing("    view: decoded\n", with: "")
+            text = text.replacing("    view: raw\n", with: "")
+            text = text.replacing("\n    match:", with: "\n    view: raw\n    match:")
+            text = text.replacing("pcre: '", with: "pcre: '(?i)").replacing("pcre: '(?i)(?-i)", with: "pcre: '")
+            return RuleBundle.File(path: name, content: Array(text.utf8))
+        })
 }
 
 /// What the decoded view makes of the texts: of which kind its readings are, and where the time goes.
