@@ -43,7 +43,9 @@ extension RuleBundle {
                     let range = reading.rawRange(of: match.range)
                     guard !range.isEmpty,
                         !reading.isTurned
-                            || LetterStatistics.shared.isMeant(match.range, in: reading.text.span, as: range, in: raw),
+                            || LetterStatistics.shared.isMeant(
+                                match.range, in: reading.text.span, as: range, in: raw,
+                                isKey: rules[match.rule].tellsCase),
                         known?.insert(Place(rule: match.rule, range: range)).inserted == true,
                         !matchesAlone(match.rule, raw.extracting(range), &scratch)
                     else { continue }

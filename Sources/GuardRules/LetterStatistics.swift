@@ -133,10 +133,22 @@ struct LetterStatistics: Sendable {
         return count == 0 ? 0 : sum / count
     }
 
+    /// Whether four letters in a row stand near `range`.
+    private func hasWord(_ text: Span<UInt8>, _ range: ByteRange) -> Bool {
+        var run = 0
+        for index in max(0, range.lowerBound - 64)..<min(text.count, range.upperBound + 64) {
+            run = letters[Int(text[index])] == 0 ? 0 : run + 1
+            if run == 4 { return true }
+        }
+        return false
+    }
+
     /// Whether what a reading in another alphabet or order shows at `shown` may be meant: around it the reading looks no
-    /// less like English, by a bit a pair, than the text at `range` does. Digits and signs have no other alphabet by
-    /// themselves: for a match without letters the reading has to look more like English.
-    func isMeant(_ shown: ByteRange, in reading: Span<UInt8>, as range: ByteRange, in text: Span<UInt8>) -> Bool {
+    /// less like English, by a bit a pair, than the text at `range` does, and no less than chance. Keys may look like less.
+    /// Digits and signs have no other alphabet by themselves: around a match without letters the reading has to be English.
+    func isMeant(
+        _ shown: ByteRange, in reading: Span<UInt8>, as range: ByteRange, in text: Span<UInt8>, isKey: Bool
+    ) -> Bool {
         func around(_ text: Span<UInt8>, _ range: ByteRange) -> (score: Int, order: Int) {
             let part = text.extracting(max(0, range.lowerBound - 64)..<min(text.count, range.upperBound + 64))
             return (score(part), score(part, in: order))
@@ -144,8 +156,11 @@ struct LetterStatistics: Sendable {
         let plain = around(text, range)
         let read = around(reading, shown)
         let hasLetters = shown.contains { letters[Int(reading[$0])] != 0 || reading[$0] >= 0x80 }
-        if !hasLetters { return read.score > plain.score + 4 || read.order > plain.order + 4 }
-        return read.score + 16 >= plain.score && read.order + 16 >= plain.order
+        if !hasLetters {
+            return hasWord(reading, shown) && read.score >= Self.englishFrom
+                && (read.score > plain.score + 4 || read.order > plain.order + 4)
+        }
+        return (isKey || read.score >= 0) && read.score + 16 >= plain.score && read.order + 16 >= plain.order
     }
 
     /// The alphabets that make the text look most like English, better than it does as it stands: shifts (1 to 25) and

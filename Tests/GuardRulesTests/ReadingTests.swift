@@ -178,7 +178,8 @@ import Testing
                             let alone = FoldedView(raw: Array(text[range])).text
                             if !matches(rule, alone, 0..<alone.count).isEmpty { continue }
                             if reading.isTurned,
-                                !LetterStatistics.shared.isMeant(match, in: reading.text.span, as: range, in: text.span)
+                                !LetterStatistics.shared.isMeant(
+                                    match, in: reading.text.span, as: range, in: text.span, isKey: rule.tellsCase)
                             {
                                 continue
                             }
