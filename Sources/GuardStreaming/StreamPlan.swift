@@ -110,8 +110,11 @@ package final class StreamPlan: Sendable {
     let rawLookbehind: Int
     let foldedLookbehind: Int
 
-    package convenience init(rules: [StreamRule], holdBytes: Int = 65_536) {
-        self.init(rules: rules, holdBytes: holdBytes) { StartTable($0.map(\.pattern)) }
+    /// - Parameter isLight: for a few answers: starts are not tested, which takes long to prepare.
+    package convenience init(rules: [StreamRule], holdBytes: Int = 65_536, isLight: Bool = false) {
+        self.init(rules: rules, holdBytes: holdBytes) {
+            StartTable($0.map(\.pattern), testedMax: isLight ? 0 : StartTable.testedMax)
+        }
     }
 
     /// This plan and further rules that are no allowances. Its entries keep their places.

@@ -54,7 +54,7 @@ extension StreamPlan {
             }
             rules.append(streamRule)
         }
-        self.init(rules: rules, holdBytes: holdBytes)
+        self.init(rules: rules, holdBytes: holdBytes, isLight: bundle.isLight)
     }
 }
 
