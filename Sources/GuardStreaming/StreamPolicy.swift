@@ -46,15 +46,16 @@ extension StreamPlan {
                         return result
                     }, maskText: mask)
             streamRule.suppresses = rule.allowance?.suppresses ?? []
-            if let composed = rule.composed {
-                let template = effect == .mask ? rule.mask : nil
-                streamRule.whole = WholeRule(stream: composed.stream) { text, tokens, scratch in
-                    composed.evaluate(text, view: rule.view, mask: template, tokens: tokens, scratch: &scratch)
-                }
-            }
+            streamRule.whole = rule.composed?.stream
             rules.append(streamRule)
         }
-        self.init(rules: rules, holdBytes: holdBytes)
+        // As complete answers are judged, so that what a stream finds is what they find.
+        self.init(rules: rules, holdBytes: holdBytes) { text, rules, tokens, scratch in
+            var memory = EvaluationScratch(limits: scratch.limits)
+            swap(&memory.match, &scratch)
+            defer { swap(&memory.match, &scratch) }
+            return bundle.evaluate(text, rules: rules, phase: .output, tokens: tokens, scratch: &memory)
+        }
     }
 }
 
