@@ -71,12 +71,21 @@ extension RuleBundle {
         return verdict
     }
 
-    /// The text of a tool call is JSON as a rule: what was JSON is so afterwards, with the masks as they are or escaped
-    /// once more. False: neither, so the edits may not be made.
+    /// The text of a tool call is JSON as a rule: what was JSON is so afterwards, with masks in strings escaped where they
+    /// have to be. False: it is not, so the edits may not be made. Streams do the same (`ChannelTrack`).
+    ///
+    /// - Parameter edits: ascending.
     private static func keepJSON(_ edits: inout [TextEdit], _ text: [UInt8]) -> Bool {
         func isJSON(_ text: [UInt8]) -> Bool { (try? JSONDocument(text)) != nil }
-        guard isJSON(text), !isJSON(apply(edits, to: text)) else { return true }
-        for index in edits.indices { edits[index].replacement = JSONEscape.escaped(edits[index].replacement) }
+        guard isJSON(text) else { return true }
+        var scan = JSONStringScan()
+        var at = 0
+        for index in edits.indices {
+            let start = edits[index].range.lowerBound
+            scan.read(text[at..<max(at, start)])
+            edits[index].replacement = scan.fitting(edits[index].replacement)
+            at = max(at, start)
+        }
         return isJSON(apply(edits, to: text))
     }
 }

@@ -40,6 +40,8 @@ package struct StreamBlock: Sendable, Hashable {
         case match
         /// An open match outgrew `holdBytes` and its rule says `onHoldOverflow: block`.
         case holdOverflow
+        /// With its masks the text of a tool call would not be the JSON any more that it was.
+        case brokenJSON
     }
 
     package var cause: Cause
