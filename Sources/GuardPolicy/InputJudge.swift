@@ -16,6 +16,8 @@ package struct InputVerdict: Sendable {
     package var masks: [(segment: Int, edit: TextEdit)] = []
     package var failures: [(segment: Int, rule: RuleID, reason: ScanFailure.Reason)] = []
     package var bytes = 0
+    /// Time that classifiers took.
+    package var classifyNanoseconds: UInt64 = 0
     /// What reversible masks have taken out.
     package var placeholders = PlaceholderTable()
 }
@@ -32,6 +34,7 @@ extension RuleBundle {
         tenant: String? = nil, tokens: (any TokenCounting)? = nil, scratch: inout EvaluationScratch
     ) -> InputVerdict {
         var verdict = InputVerdict()
+        scratch.classifyNanoseconds = 0
         for (index, segment) in segments.enumerated() {
             verdict.bytes += segment.text.count
             let evaluation = evaluate(
@@ -68,6 +71,7 @@ extension RuleBundle {
                 }
             }
         }
+        verdict.classifyNanoseconds = scratch.classifyNanoseconds
         return verdict
     }
 

@@ -2,9 +2,10 @@ import GuardCore
 package import GuardMatching
 package import GuardRules
 
-/// Judges a complete text by some rules: their indexes in the bundle, ascending.
+/// Judges a complete text by some rules: their indexes in the bundle, ascending. Adds the nanoseconds that classifiers
+/// take.
 package typealias WholeJudge =
-    @Sendable (Span<UInt8>, [Int], (any TokenCounting)?, inout MatchScratch) -> Evaluation
+    @Sendable (Span<UInt8>, [Int], (any TokenCounting)?, inout MatchScratch, inout UInt64) -> Evaluation
 
 /// Matches of allowances; raw.
 struct AllowedMatches: Sendable {
@@ -131,8 +132,8 @@ extension ChannelInspector {
     ) -> [BlockMatch] {
         var blocked: [BlockMatch] = []
         // Rules that read the same text are judged together.
-        let held = final ? judge(.hold, from: 0, &scratch) : nil
-        let cut = judge(.cut, from: wholes.windowStart, &scratch)
+        let held = final ? judge(.hold, from: 0, &update, &scratch) : nil
+        let cut = judge(.cut, from: wholes.windowStart, &update, &scratch)
         for index in wholes.rules.indices {
             let rule = wholes.rules[index]
             guard let found = rule.stream == .cut ? cut : held else { continue }
@@ -174,12 +175,15 @@ extension ChannelInspector {
     }
 
     /// `nil`: no rule of this kind.
-    private func judge(_ stream: WholeStream, from start: Int, _ scratch: inout MatchScratch) -> Evaluation? {
+    private func judge(
+        _ stream: WholeStream, from start: Int, _ update: inout ChannelUpdate, _ scratch: inout MatchScratch
+    ) -> Evaluation? {
         let due = wholes.rules.filter { $0.stream == stream }
         if due.isEmpty { return nil }
         let rules = due.filter { !$0.isTooLong }.map { plan.rules[$0.rule].rule }.sorted()
         if rules.isEmpty { return Evaluation() }
-        return plan.judgeWhole(Array(wholes.span(from: start, to: holding.raw)).span, rules, tokens, &scratch)
+        return plan.judgeWhole(
+            Array(wholes.span(from: start, to: holding.raw)).span, rules, tokens, &scratch, &update.classifyNanoseconds)
     }
 
     private func isAllowed(_ range: ByteRange, _ rule: Int) -> Bool {

@@ -99,6 +99,8 @@ package struct ChannelUpdate: Sendable {
     /// A rule with `onHoldOverflow: release` gave up an open match, or one with `stream: cut` let go a window: what
     /// leaves may be a part of a match.
     package var leaked = false
+    /// Time that classifiers took.
+    package var classifyNanoseconds: UInt64 = 0
 
     package init() {}
 }

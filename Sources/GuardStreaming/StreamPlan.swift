@@ -118,7 +118,7 @@ package final class StreamPlan: Sendable {
     }
 
     /// A plan of patterns alone has nobody to judge complete texts: a failure, if it is asked to.
-    package static let nobody: WholeJudge = { _, rules, _, _ in
+    package static let nobody: WholeJudge = { _, rules, _, _, _ in
         var evaluation = Evaluation()
         evaluation.failures = rules.map { ScanFailure(rule: $0, reason: .internal) }
         return evaluation

@@ -50,10 +50,13 @@ extension StreamPlan {
             rules.append(streamRule)
         }
         // As complete answers are judged, so that what a stream finds is what they find.
-        self.init(rules: rules, holdBytes: holdBytes) { text, rules, tokens, scratch in
+        self.init(rules: rules, holdBytes: holdBytes) { text, rules, tokens, scratch, classifyNanoseconds in
             var memory = EvaluationScratch(limits: scratch.limits)
             swap(&memory.match, &scratch)
-            defer { swap(&memory.match, &scratch) }
+            defer {
+                swap(&memory.match, &scratch)
+                classifyNanoseconds += memory.classifyNanoseconds
+            }
             return bundle.evaluate(text, rules: rules, phase: .output, tokens: tokens, scratch: &memory)
         }
     }
@@ -176,6 +179,8 @@ package struct StreamStatistics: Sendable, Hashable {
     package var skipped: Set<String> = []
     /// Side fields that had to go because text was edited.
     package var droppedSides: Set<String> = []
+    /// Time that classifiers took.
+    package var classifyNanoseconds: UInt64 = 0
     /// Completion tokens that the events prove.
     package var tokensCount = 0
     /// Bytes of channel text that were judged.

@@ -69,6 +69,7 @@ struct StreamOracle {
     ) -> State {
         let rules = plan.rules
         var state = State()
+        var nanoseconds: UInt64 = 0
         let folded = FoldedView(raw: text)
         var end = text.count
         var masks: [(range: ByteRange, rule: Int, mask: [UInt8])] = []
@@ -84,7 +85,7 @@ struct StreamOracle {
                 if mode == .partialHard {
                     if holds { end = 0 }
                 } else {
-                    for match in plan.judgeWhole(text.span, [rule.rule], tokens, &scratch).matches {
+                    for match in plan.judgeWhole(text.span, [rule.rule], tokens, &scratch, &nanoseconds).matches {
                         state.findings.insert(
                             StreamMatch(
                                 rule: rule.rule, range: match.range, score: match.score, explanation: match.explanation)
