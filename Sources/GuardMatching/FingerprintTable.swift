@@ -145,10 +145,13 @@ struct FingerprintTable: Sendable {
         shortNibbles = nibbles
     }
 
-    /// Where the long fingerprint of a literal is: at its rarest bytes.
+    /// An `Entry` counts back to the begin of its literal in 16 bits.
+    private static let offsetMax = 32_000
+
+    /// Where the long fingerprint of a literal is: at its rarest bytes, of those near enough to its begin.
     private static func offset(_ literal: [UInt8], _ count: Int) -> Int {
         var best = (rarity: -1, offset: 0)
-        for start in 0...(literal.count - count) {
+        for start in 0...min(literal.count - count, offsetMax) {
             let rarity = ByteRarity.halfBits(of: literal[start..<start + count])
             if rarity >= best.rarity { best = (rarity, start) }
         }

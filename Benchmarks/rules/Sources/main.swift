@@ -50,6 +50,10 @@ for (name, bundle) in sets {
         readings(bundle)
         continue
     }
+    if environment["GUARD_BENCHMARK_CANDIDATES"] != nil {
+        candidates(bundle)
+        continue
+    }
     if name == "packs" { try measure("packs-all-views", bundle, Array(bundle.rules.indices), alone: true) }
     try measure(name == "packs" ? "packs-raw" : name, bundle, raw, alone: true)
     try adversarial(name == "packs" ? "packs-all-views" : name, bundle)
@@ -69,6 +73,40 @@ func rawPacks(_ directory: String) throws -> RuleBundle {
             text = text.replacing("pcre: '", with: "pcre: '(?i)").replacing("pcre: '(?i)(?-i)", with: "pcre: '")
             return RuleBundle.File(path: name, content: Array(text.utf8))
         })
+}
+
+/// How often patterns are looked at: of each view's patterns, on all texts together, the places that hold one of its
+/// literals, those where its tail holds too, and the windows that are left.
+func candidates(_ bundle: RuleBundle) {
+    var rows: [(cost: Int, text: String)] = []
+    var set = CandidateSet()
+    var windows: [ByteRange] = []
+    let folded = texts.map { FoldedView(raw: $0.span).text }
+    for rule in bundle.rules {
+        for detector in rule.detectors {
+            let required = detector.required
+            let filter = LiteralFilter([required])
+            let literals = Set(required.any.map(\.bytes)).map { LiteralFilter([.init(any: [.init(bytes: $0, before: .none)])]) }
+            var (hits, entered, starts) = (0, 0, 0)
+            for (index, text) in texts.enumerated() {
+                let text = rule.view == .raw ? text : folded[index]
+                for literal in literals {
+                    literal.scan(text.span, into: &set)
+                    set.windows(of: 0, into: &windows)
+                    hits += windows.reduce(0) { $0 + $1.count }
+                }
+                filter.scan(text.span, into: &set)
+                set.windows(of: 0, into: &windows)
+                entered += windows.count
+                starts += windows.reduce(0) { $0 + $1.count }
+            }
+            let shown = required.any.prefix(3).map { String(decoding: $0.bytes, as: UTF8.self).debugDescription }
+            let run = required.run.map { "run \($0.bytes.count) bytes x \($0.length)" } ?? ""
+            rows.append(
+                (hits + 20 * entered, "\(rule.id) \(required.isUnknown ? "unknown" : "") \(literals.count) literals \(shown) \(run): \(hits) hits, \(entered) windows, \(starts) starts: \(detector.pattern.source.prefix(60))"))
+        }
+    }
+    for row in rows.sorted(by: { $0.cost > $1.cost }).prefix(60) { print("#", row.text) }
 }
 
 /// What the decoded view makes of the texts: of which kind its readings are, and where the time goes.
