@@ -80,6 +80,17 @@ package struct EvaluationScratch: ~Copyable {
     var wanted: [UInt32] = []
     var windows: [ByteRange] = []
     var spent: [(rule: Int, nanoseconds: UInt64)] = []
+    /// Set while further readings are judged.
+    var readingWork: ReadingWork?
+
+    /// What patterns may still do on further readings: a rule's work is bounded for all of them together, however many
+    /// stretches they have.
+    struct ReadingWork {
+        /// Of all readings.
+        var bytes: Int
+        /// By pattern, of those that have been run.
+        var left: [ObjectIdentifier: MatchScratch.Allowance] = [:]
+    }
 
     package init(limits: MatchLimits = MatchLimits(), matchesMax: Int = 100_000) {
         match = MatchScratch(limits: limits)
@@ -188,7 +199,13 @@ extension RuleBundle {
         _ part: Part?, _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
         let detector = place.detector
-        scratch.match.beginText(bytes: text.count)
+        let pattern = ObjectIdentifier(detector.pattern)
+        if let left = scratch.readingWork?.left[pattern] {
+            scratch.match.allowance = left
+        } else {
+            scratch.match.beginText(bytes: scratch.readingWork?.bytes ?? text.count)
+        }
+        defer { scratch.readingWork?.left[pattern] = scratch.match.allowance }
         let startBytes = detector.pattern.startBytes
         var from = 0
         var window = 0
@@ -199,7 +216,9 @@ extension RuleBundle {
             while from < text.count, text[from] & 0xC0 == 0x80 { from += 1 }
         }
         while from < text.count {
-            var through: Int?
+            // A reading is searched where it is judged, and no further.
+            var through = part.map { $0.stretch.upperBound - 1 }
+            if let through, from > through { return }
             if isKnown {
                 guard let next = Self.nextWindow(text, startBytes, from, &window, scratch.windows) else { return }
                 (from, through) = (next.lowerBound, next.upperBound - 1)
