@@ -56,13 +56,14 @@ static inline uint64_t guard_load64(const uint8_t *bytes) {
     return guard_load32(bytes) | (uint64_t)guard_load32(bytes + 4) << 32;
 }
 
-// Sets the bits of the places among the first `count` of `text` (at most GUARD_PART_BYTES) where a fingerprint may
-// begin. Bits behind them in the last word are zero.
-static inline void guard_places(const guard_prints *prints, const uint8_t *text, long count, uint64_t *masks) {
+// Sets the bits of the places among the first `count` of `text` (at most GUARD_PART_BYTES) where a long or a short
+// fingerprint may begin. Bits behind them in the last word are zero.
+static inline void guard_places(
+    const guard_prints *prints, const uint8_t *text, long count, uint64_t *long_masks, uint64_t *short_masks) {
     const uint32_t shift = 32 - prints->long_bits;
     for (long start = 0; start < count; start += 64) {
         const uint8_t *at = text + start;
-        uint64_t mask = 0;
+        uint64_t mask = 0, short_mask = 0;
         if (prints->long_bitmap) {
             for (int i = 0; i < 64; i++) {
                 uint32_t place = guard_hash(guard_load32(at + i), guard_load32(at + i + prints->long_more)) >> shift;
@@ -72,11 +73,12 @@ static inline void guard_places(const guard_prints *prints, const uint8_t *text,
         if (prints->short_bitmap) {
             for (int i = 0; i < 64; i++) {
                 uint32_t place = guard_load32(at + i) & 0xFFFF;
-                mask |= (uint64_t)(prints->short_bitmap[place >> 3] >> (place & 7) & 1) << i;
+                short_mask |= (uint64_t)(prints->short_bitmap[place >> 3] >> (place & 7) & 1) << i;
             }
         }
-        if (count - start < 64) mask &= ((uint64_t)1 << (count - start)) - 1;
-        masks[start / 64] = mask;
+        const uint64_t wanted = count - start < 64 ? ((uint64_t)1 << (count - start)) - 1 : ~(uint64_t)0;
+        long_masks[start / 64] = mask & wanted;
+        short_masks[start / 64] = short_mask & wanted;
     }
 }
 
@@ -96,7 +98,8 @@ static inline int guard_has_avx2(void) { return __builtin_cpu_supports("avx2") &
 
 // As `guard_places`. The hashes of a block are made by vectors, eight at a time, the bytes of the bitmap are fetched
 // one by one (a gather is no faster), and the bits in them are tested by vectors again.
-GUARD_AVX2 void guard_places_avx2(const guard_prints *prints, const uint8_t *text, long count, uint64_t *masks) {
+GUARD_AVX2 void guard_places_avx2(
+    const guard_prints *prints, const uint8_t *text, long count, uint64_t *long_masks, uint64_t *short_masks) {
     enum { block = 256 };
     uint32_t places[block];
     uint8_t found[block], wanted[block];
@@ -147,7 +150,7 @@ GUARD_AVX2 void guard_places_avx2(const guard_prints *prints, const uint8_t *tex
             }
         }
         for (long i = 0; i < length; i += 32) {
-            uint32_t mask = 0;
+            uint32_t mask = 0, short_mask = 0;
             if (bitmap) {
                 __m256i both = _mm256_and_si256(
                     _mm256_loadu_si256((const __m256i *)(found + i)), _mm256_loadu_si256((const __m256i *)(wanted + i)));
@@ -162,12 +165,15 @@ GUARD_AVX2 void guard_places_avx2(const guard_prints *prints, const uint8_t *tex
                     groups = _mm256_and_si256(groups, _mm256_shuffle_epi8(tables[2 * j], low));
                     groups = _mm256_and_si256(groups, _mm256_shuffle_epi8(tables[2 * j + 1], high));
                 }
-                mask |= ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(groups, zero));
+                short_mask = ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(groups, zero));
             }
-            if (count - start - i < 32) mask &= ((uint32_t)1 << (count - start - i)) - 1;
+            const uint32_t wanted = count - start - i < 32 ? ((uint32_t)1 << (count - start - i)) - 1 : ~(uint32_t)0;
             // The halves of a word, in order: the first one also clears the second.
-            uint64_t *word = masks + (start + i) / 64;
-            *word = (start + i) % 64 == 0 ? mask : *word | (uint64_t)mask << 32;
+            const long word = (start + i) / 64;
+            const int is_first = (start + i) % 64 == 0;
+            long_masks[word] = is_first ? mask & wanted : long_masks[word] | (uint64_t)(mask & wanted) << 32;
+            short_masks[word] =
+                is_first ? short_mask & wanted : short_masks[word] | (uint64_t)(short_mask & wanted) << 32;
         }
     }
 }
@@ -196,8 +202,9 @@ GUARD_AVX2 void guard_members_avx2(const uint8_t *rows, const uint8_t *text, lon
 #else
 
 static inline int guard_has_avx2(void) { return 0; }
-static inline void guard_places_avx2(const guard_prints *prints, const uint8_t *text, long count, uint64_t *masks) {
-    guard_places(prints, text, count, masks);
+static inline void guard_places_avx2(
+    const guard_prints *prints, const uint8_t *text, long count, uint64_t *long_masks, uint64_t *short_masks) {
+    guard_places(prints, text, count, long_masks, short_masks);
 }
 static inline void guard_members_avx2(const uint8_t *rows, const uint8_t *text, long count, uint64_t *masks) {
     uint8_t is_member[256];

@@ -13,6 +13,8 @@ struct FingerprintTable: Sendable {
     /// How many bytes must be readable behind a text.
     static let padding = Int(GUARD_TEXT_PADDING)
     static let partBytes = Int(GUARD_PART_BYTES)
+    /// So many bytes of a literal are compared with the text before it is given back; all of shorter ones.
+    static let entryBytes = 8
 
     /// A literal by its fingerprint.
     private struct Entry: Sendable {
@@ -26,7 +28,7 @@ struct FingerprintTable: Sendable {
         var literal: Int32
 
         init(_ bytes: [UInt8], offset: Int, number: Int) {
-            let start = min(offset, max(0, bytes.count - 8))
+            let start = min(offset, max(0, bytes.count - FingerprintTable.entryBytes))
             back = Int16(truncatingIfNeeded: offset - start)
             self.offset = Int16(truncatingIfNeeded: offset)
             literal = Int32(truncatingIfNeeded: number)
@@ -158,13 +160,16 @@ struct FingerprintTable: Sendable {
         return best.offset
     }
 
-    /// Sets the bits of the `count` bytes from `text` on where a fingerprint may begin: bit i of word w speaks of byte
-    /// 64 w + i. Zeros behind `count`.
+    /// Sets the bits of the `count` bytes from `text` on where a fingerprint may begin, long ones and short ones: bit i of
+    /// word w speaks of byte 64 w + i. Zeros behind `count`.
     ///
     /// - Parameters:
     ///   - text: folded, readable for `padding` bytes behind `count`, which is at most `partBytes`.
-    ///   - masks: (count + 63) / 64 of them.
-    func places(in text: UnsafePointer<UInt8>, count: Int, _ masks: UnsafeMutablePointer<UInt64>) {
+    ///   - long: (count + 63) / 64 masks, as `short`.
+    func places(
+        in text: UnsafePointer<UInt8>, count: Int, long: UnsafeMutablePointer<UInt64>,
+        short: UnsafeMutablePointer<UInt64>
+    ) {
         longBitmap.withUnsafeBufferPointer { longBitmap in
             shortBitmap.withUnsafeBufferPointer { shortBitmap in
                 shortNibbles.withUnsafeBufferPointer { shortNibbles in
@@ -174,26 +179,29 @@ struct FingerprintTable: Sendable {
                         short_bitmap: shortBitmap.isEmpty ? nil : shortBitmap.baseAddress,
                         short_nibbles: shortNibbles.isEmpty ? nil : shortNibbles.baseAddress)
                     if usesVectors {
-                        guard_places_avx2(&prints, text, count, masks)
+                        guard_places_avx2(&prints, text, count, long, short)
                     } else {
-                        guard_places(&prints, text, count, masks)
+                        guard_places(&prints, text, count, long, short)
                     }
                 }
             }
         }
     }
 
-    /// Calls `body` with the literals of which up to eight bytes, the fingerprint among them, stand around `place`, and
-    /// with where they would begin.
+    /// Calls `body` with the literals of which up to eight bytes, the long fingerprint among them, stand around `place`,
+    /// and with where they would begin.
     ///
     /// - Parameter text: folded, readable for `padding` bytes behind `place`.
     @inline(__always)
-    func forEachLiteral(at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void) {
-        let four = guard_load32(text + place)
-        if !longBitmap.isEmpty {
-            long.forEachLiteral(
-                of: guard_hash(four, guard_load32(text + place + Int(longMore))), at: place, in: text, body)
-        }
-        if !shortBitmap.isEmpty { short.forEachLiteral(of: guard_hash(four & 0xFFFF, 0), at: place, in: text, body) }
+    func forEachLong(at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void) {
+        long.forEachLiteral(
+            of: guard_hash(guard_load32(text + place), guard_load32(text + place + Int(longMore))), at: place,
+            in: text, body)
+    }
+
+    /// As `forEachLong`, of short fingerprints.
+    @inline(__always)
+    func forEachShort(at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void) {
+        short.forEachLiteral(of: guard_hash(guard_load32(text + place) & 0xFFFF, 0), at: place, in: text, body)
     }
 }

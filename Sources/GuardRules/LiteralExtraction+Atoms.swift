@@ -37,15 +37,23 @@ extension LiteralExtraction {
         }
     }
 
-    /// A whole character, so that a quantifier behind it applies to all its bytes. What has no case is exact.
+    /// A whole character, so that a quantifier behind it applies to all its bytes. What has no case is exact, and so are
+    /// letters of Latin-1 that have one other case: all but `å` (the angstrom sign, U+212B), `ß`, `ÿ`.
     mutating func nonASCII() -> Known {
         let start = index
         index += 1
         while let next = at(0), next & 0xC0 == 0x80 { index += 1 }
         let bytes = Array(source[start..<index])
-        guard let scalar = String(decoding: bytes, as: UTF8.self).unicodeScalars.first,
-            !isCaseless || scalar.properties.generalCategory == .otherLetter
-        else { return Self.anyCharacter }
+        guard let scalar = String(decoding: bytes, as: UTF8.self).unicodeScalars.first else {
+            return Self.anyCharacter
+        }
+        if isCaseless, 0xC0...0xFE ~= scalar.value, ![0xC5, 0xD7, 0xDF, 0xE5, 0xF7].contains(scalar.value),
+            let other = Unicode.Scalar(scalar.value ^ 0x20)
+        {
+            let both = [bytes, Array(String(other).utf8)]
+            return Known(exact: both, front: front(both))
+        }
+        guard !isCaseless || scalar.properties.generalCategory == .otherLetter else { return Self.anyCharacter }
         return Known(exact: [bytes], front: front([bytes]))
     }
 
@@ -53,7 +61,8 @@ extension LiteralExtraction {
         guard let next = at(1) else { throw NotUnderstood() }
         index += 2
         switch next {
-        case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "A"): return .empty
+        case UInt8(ascii: "b"): return .guarded(Guard(isBoundary: true))
+        case UInt8(ascii: "B"), UInt8(ascii: "A"): return .empty
         case UInt8(ascii: "z"), UInt8(ascii: "Z"): return .end
         // Without UCP, which is not understood, these have ASCII members only.
         case UInt8(ascii: "d"): return literal(UInt8(ascii: "0"))
@@ -309,10 +318,16 @@ extension LiteralExtraction {
             index += 1
             _ = try body()
             return .empty
-        case UInt8(ascii: "<") where at(1) == UInt8(ascii: "=") || at(1) == UInt8(ascii: "!"):
+        case UInt8(ascii: "<") where at(1) == UInt8(ascii: "="):
             index += 2
+            var known = Known.empty
+            known.behind = try body().exact.flatMap { $0.contains([]) ? nil : $0 }
+            return known
+        case UInt8(ascii: "<") where at(1) == UInt8(ascii: "!"):
+            index += 2
+            let refused = refusedByte()
             _ = try body()
-            return .empty
+            return .guarded(Guard(refused: refused))
         case UInt8(ascii: "<"):
             try skip(to: UInt8(ascii: ">"))
             return try body()
@@ -321,6 +336,53 @@ extension LiteralExtraction {
             return try body()
         default: return try settings()
         }
+    }
+
+    /// Of a negative lookbehind that is one character or a class, and written in the plainest way: the ASCII characters
+    /// that it refuses, as they stand there. Nothing of any other.
+    private func refusedByte() -> ByteSet {
+        var place = index
+        func next() -> UInt8? {
+            defer { place += 1 }
+            return place < source.count ? source[place] : nil
+        }
+        /// One character, or a class such as `\w`.
+        func one() -> (byte: UInt8?, set: ByteSet)? {
+            guard let byte = next(), byte < 0x80 else { return nil }
+            guard byte == UInt8(ascii: "\\") else { return (byte, ByteSet([byte])) }
+            guard let escaped = next() else { return nil }
+            switch escaped {
+            case UInt8(ascii: "w"): return (nil, Self.word)
+            case UInt8(ascii: "d"): return (nil, ByteSet(UInt8(ascii: "0")...UInt8(ascii: "9")))
+            case UInt8(ascii: "s"): return (nil, Self.space)
+            case UInt8(ascii: "!")...UInt8(ascii: "/"), UInt8(ascii: ":")...UInt8(ascii: "@"),
+                UInt8(ascii: "[")...UInt8(ascii: "`"), UInt8(ascii: "{")...UInt8(ascii: "~"):
+                return (escaped, ByteSet([escaped]))
+            default: return nil
+            }
+        }
+        var refused = ByteSet()
+        if at(0) == UInt8(ascii: "[") {
+            place += 1
+            if at(1) == UInt8(ascii: "^") || at(1) == UInt8(ascii: "]") { return ByteSet() }
+            while place < source.count, source[place] != UInt8(ascii: "]") {
+                guard source[place] != UInt8(ascii: "["), let member = one() else { return ByteSet() }
+                refused.formUnion(member.set)
+                guard place + 1 < source.count, source[place] == UInt8(ascii: "-"),
+                    source[place + 1] != UInt8(ascii: "]")
+                else { continue }
+                place += 1
+                guard let low = member.byte, let high = one()?.byte, low <= high else { return ByteSet() }
+                refused.formUnion(ByteSet(low...high))
+            }
+            place += 1
+        } else {
+            guard let first = at(0), !Array(".^$*+?()[{|".utf8).contains(first), let member = one() else {
+                return ByteSet()
+            }
+            refused = member.set
+        }
+        return place < source.count && source[place] == UInt8(ascii: ")") ? refused : ByteSet()
     }
 
     /// `(?i)`, `(?s:…)` and the like.

@@ -288,7 +288,7 @@ func measure(_ name: String, _ bundle: RuleBundle, _ rules: [Int], alone: Bool) 
 func adversarial(_ name: String, _ bundle: RuleBundle) throws {
     let rules = Array(bundle.rules.indices)
     var scratch = EvaluationScratch()
-    var all: [(cost: Double, text: String)] = []
+    var all: [(cost: Double, text: String, bytes: [UInt8])] = []
     func cost(_ text: [UInt8], _ passes: Int) -> Double {
         best(passes, [text]) { _ = bundle.evaluate($0.span, rules: rules, scratch: &scratch) } / Double(text.count)
     }
@@ -309,7 +309,7 @@ func adversarial(_ name: String, _ bundle: RuleBundle) throws {
         let text = filled(piece)
         guard String(validating: text, as: UTF8.self) != nil else { continue }
         let cost = cost(text, 3)
-        all.append((cost, String(decoding: piece, as: UTF8.self)))
+        all.append((cost, String(decoding: piece, as: UTF8.self), text))
         if cost > worst.cost { worst = (cost, String(decoding: piece, as: UTF8.self)) }
     }
     // Random mixtures of the pieces.
@@ -322,12 +322,19 @@ func adversarial(_ name: String, _ bundle: RuleBundle) throws {
         }
         guard String(validating: text, as: UTF8.self) != nil else { continue }
         let cost = cost(text, 3)
-        all.append((cost, "a mixture"))
+        all.append((cost, "a mixture", text))
         if cost > worst.cost { worst = (cost, "a mixture") }
     }
     if environment["GUARD_BENCHMARK_TEXTS"] != nil {
-        for (cost, text) in all.sorted(by: { $0.cost > $1.cost }).prefix(16) {
-            print("#", cost / clean, "x clean:", text.debugDescription)
+        for (cost, text, bytes) in all.sorted(by: { $0.cost > $1.cost }).prefix(16) {
+            _ = bundle.timeAccount.take()
+            let found = bundle.evaluate(bytes.span, rules: rules, scratch: &scratch)
+            let spent = bundle.timeAccount.take()
+            let most = spent.indices.sorted { spent[$0] > spent[$1] }.prefix(4)
+                .map { "\(bundle.rules[$0].id) \(spent[$0])" }
+            print(
+                "#", cost / clean, "x clean:", text.debugDescription, "\(cost * Double(bytes.count)) ns,",
+                "\(found.matches.count) matches,", most.joined(separator: ", "))
         }
     }
     try report([
