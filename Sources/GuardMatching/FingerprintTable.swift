@@ -5,8 +5,8 @@ internal import CTextScan
 ///
 /// A literal of four bytes or more has a long one, four to eight bytes in a row (as many as the shortest of them has),
 /// looked up by a multiplicative hash (Fibonacci hashing, Knuth, TAOCP 3, 6.4) in a bitmap; shorter ones have short
-/// ones. Sixty-four bits or more for each fingerprint keep false hits below two in a hundred places; a thousand literals
-/// take 8 KiB.
+/// ones, few of them in groups by the halves of their bytes, many by a hash of three bytes. Sixty-four bits or more for
+/// each long fingerprint keep false hits below two in a hundred places; a thousand literals take 8 KiB.
 struct FingerprintTable: Sendable {
     /// Bytes of long fingerprints.
     private static let longBytes = 4...8
@@ -82,6 +82,7 @@ struct FingerprintTable: Sendable {
     private let longBits: UInt32
     private let longMore: UInt32
     private let shortBitmap: [UInt8]
+    private let shortBits: UInt32
     private let shortNibbles: [UInt8]
     private let usesVectors: Bool
 
@@ -93,12 +94,6 @@ struct FingerprintTable: Sendable {
         var long: [(hash: UInt32, entry: Entry)] = []
         var short = long
         var shortBytes: Set<[UInt8]> = []
-        var twoBytes: [UInt8] = []
-        func addShort(_ print: UInt32, _ entry: Entry) {
-            if twoBytes.isEmpty { twoBytes = [UInt8](repeating: 0, count: 1 << 13) }
-            twoBytes[Int(print >> 3)] |= 1 << UInt8(print & 7)
-            short.append((guard_hash(print, 0), entry))
-        }
         let longLeast = literals.lazy.map(\.count).filter { $0 >= Self.longBytes.lowerBound }.min() ?? 0
         let longCount = min(max(longLeast, Self.longBytes.lowerBound), Self.longBytes.upperBound)
         longMore = UInt32(longCount - 4)
@@ -111,8 +106,10 @@ struct FingerprintTable: Sendable {
             switch literal.count {
             case 1:
                 // Whatever follows.
-                for byte in 0...255 as ClosedRange<UInt32> { addShort(bytes(1) | byte << 8, entry) }
-            case ..<4: addShort(bytes(2), entry)
+                for byte in 0...255 as ClosedRange<UInt32> {
+                    short.append((guard_hash(bytes(1) | byte << 8, 0), entry))
+                }
+            case ..<4: short.append((guard_hash(bytes(2), 0), entry))
             default: long.append((guard_hash(bytes(4), bytes(4, from: longCount - 4)), entry))
             }
             if literal.count < 4 { shortBytes.insert(literal) }
@@ -128,13 +125,29 @@ struct FingerprintTable: Sendable {
             bitmap[Int(place >> 3)] |= 1 << UInt8(place & 7)
         }
         longBitmap = bitmap
-        shortBitmap = twoBytes
+
+        // Groups of many would let most places pass, and single bytes would fill a bitmap of hashes.
+        let isFew = shortBytes.count <= Self.groupedMax
+        let hashed = isFew ? [] : shortBytes.filter { $0.count > 1 }
+        let grouped = isFew ? shortBytes : shortBytes.filter { $0.count == 1 }
+        let hashes = hashed.flatMap { literal in
+            let two = UInt32(literal[0]) | UInt32(literal[1]) << 8
+            let third = literal.count > 2 ? literal[2]...literal[2] : 0...255
+            return third.map { guard_short_hash(two | UInt32($0) << 16) }
+        }
+        shortBits = min(max(UInt32(Int.bitWidth - max(1, hashes.count).leadingZeroBitCount) + 4, 16), 18)
+        var shortBitmap = [UInt8](repeating: 0, count: hashes.isEmpty ? 0 : 1 << Int(shortBits - 3))
+        for hash in hashes {
+            let place = hash >> (32 - shortBits)
+            shortBitmap[Int(place >> 3)] |= 1 << UInt8(place & 7)
+        }
+        self.shortBitmap = shortBitmap
 
         let places = Int(GUARD_SHORT_BYTES)
-        var nibbles = [UInt8](repeating: 0, count: short.isEmpty ? 0 : 32 * places)
+        var nibbles = [UInt8](repeating: 0, count: grouped.isEmpty ? 0 : 32 * places)
         // Those that begin alike share a group.
-        for (number, literal) in shortBytes.sorted(by: { $0.lexicographicallyPrecedes($1) }).enumerated() {
-            let group = UInt8(1) << UInt8(number * 8 / shortBytes.count)
+        for (number, literal) in grouped.sorted(by: { $0.lexicographicallyPrecedes($1) }).enumerated() {
+            let group = UInt8(1) << UInt8(number * 8 / grouped.count)
             for place in 0..<places {
                 for half in 0..<16 where place >= literal.count || Int(literal[place] & 15) == half {
                     nibbles[32 * place + half] |= group
@@ -149,6 +162,9 @@ struct FingerprintTable: Sendable {
 
     /// An `Entry` counts back to the begin of its literal in 16 bits.
     private static let offsetMax = 32_000
+
+    /// As many short literals are told apart by the halves of their bytes in eight groups.
+    private static let groupedMax = 16
 
     /// Where the long fingerprint of a literal is: at its rarest bytes, of those near enough to its begin.
     private static func offset(_ literal: [UInt8], _ count: Int) -> Int {
@@ -176,7 +192,7 @@ struct FingerprintTable: Sendable {
                     var prints = guard_prints(
                         long_bitmap: longBitmap.isEmpty ? nil : longBitmap.baseAddress, long_bits: longBits,
                         long_more: longMore,
-                        short_bitmap: shortBitmap.isEmpty ? nil : shortBitmap.baseAddress,
+                        short_bitmap: shortBitmap.isEmpty ? nil : shortBitmap.baseAddress, short_bits: shortBits,
                         short_nibbles: shortNibbles.isEmpty ? nil : shortNibbles.baseAddress)
                     if usesVectors {
                         guard_places_avx2(&prints, text, count, long, short)

@@ -10,8 +10,8 @@
 //    rest to itself. It maps L's letters and digits alike, so wherever T holds L in any case (and with any digits where
 //    L stands for `\d`), folded T holds folded L. That is more than P asks for, never less. A caseless `s` or `k` that
 //    T writes as U+017F or U+212A is another byte sequence: the extraction lists it as a literal of its own.
-// 3. Of each L four to eight bytes in a row are its fingerprint (the first two or three where it is shorter, any byte
-//    behind it where it is one byte). The bits of all fingerprints are set in a bitmap, and at every place of folded T
+// 3. Of each L four to eight bytes in a row are its fingerprint (the first two or three where it is shorter, with any
+//    bytes behind it where those are wanted). The bits of all fingerprints are set in a bitmap, and at every place of folded T
 //    the bit of the bytes there is looked up, so no fingerprint in T is passed over; zeros behind T stand in for the
 //    bytes that the last places lack. Places whose bit is set are looked up exactly: the literals that have this
 //    fingerprint are compared with the text around it.

@@ -86,7 +86,9 @@ func candidates(_ bundle: RuleBundle) {
         for detector in rule.detectors {
             let required = detector.required
             let filter = LiteralFilter([required])
-            let literals = Set(required.any.map(\.bytes)).map { LiteralFilter([.init(any: [.init(bytes: $0, before: .none)])]) }
+            let literals = Set(required.any.map(\.bytes)).map {
+                LiteralFilter([.init(any: [.init(bytes: $0, before: .none)])])
+            }
             var (hits, entered, starts) = (0, 0, 0)
             for (index, text) in texts.enumerated() {
                 let text = rule.view == .raw ? text : folded[index]
@@ -103,7 +105,10 @@ func candidates(_ bundle: RuleBundle) {
             let shown = required.any.prefix(3).map { String(decoding: $0.bytes, as: UTF8.self).debugDescription }
             let run = required.run.map { "run \($0.bytes.count) bytes x \($0.length)" } ?? ""
             rows.append(
-                (hits + 20 * entered, "\(rule.id) \(required.isUnknown ? "unknown" : "") \(literals.count) literals \(shown) \(run): \(hits) hits, \(entered) windows, \(starts) starts: \(detector.pattern.source.prefix(60))"))
+                (
+                    hits + 20 * entered,
+                    "\(rule.id) \(required.isUnknown ? "unknown" : "") \(literals.count) literals \(shown) \(run): \(hits) hits, \(entered) windows, \(starts) starts: \(detector.pattern.source.prefix(60))"
+                ))
         }
     }
     for row in rows.sorted(by: { $0.cost > $1.cost }).prefix(60) { print("#", row.text) }
