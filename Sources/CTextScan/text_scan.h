@@ -28,9 +28,11 @@ typedef struct {
     uint32_t long_bits;
     // Bytes of a long fingerprint beyond four, at most four.
     uint32_t long_more;
-    // The same of short ones, by the hash of GUARD_SHORT_BYTES bytes.
-    const uint8_t *short_bitmap;
-    uint32_t short_bits;
+    // The same of short ones of three bytes and of two.
+    const uint8_t *three_bitmap;
+    uint32_t three_bits;
+    const uint8_t *two_bitmap;
+    uint32_t two_bits;
     // Of short ones that are few: by byte of the fingerprint, then by the byte's low and high half, which of eight groups
     // have such a byte there. 2 * 16 * GUARD_SHORT_BYTES bytes; null: there are none.
     const uint8_t *short_nibbles;
@@ -57,7 +59,18 @@ static inline uint64_t guard_load64(const uint8_t *bytes) {
     return guard_load32(bytes) | (uint64_t)guard_load32(bytes + 4) << 32;
 }
 
-static inline uint32_t guard_short_hash(uint32_t four) { return guard_hash(four & 0xFFFFFF, 0); }
+#define GUARD_THREE 0xFFFFFFu
+#define GUARD_TWO 0xFFFFu
+
+// Which of 64 places have the bit of the hash of the bytes there, of those that `keep` keeps of four, set.
+static inline uint64_t guard_hashed(const uint8_t *bitmap, uint32_t bits, uint32_t keep, const uint8_t *at) {
+    uint64_t mask = 0;
+    for (int i = 0; i < 64; i++) {
+        uint32_t place = guard_hash(guard_load32(at + i) & keep, 0) >> (32 - bits);
+        mask |= (uint64_t)(bitmap[place >> 3] >> (place & 7) & 1) << i;
+    }
+    return mask;
+}
 
 // Sets the bits of the places among the first `count` of `text` (at most GUARD_PART_BYTES) where a long or a short
 // fingerprint may begin. Bits behind them in the last word are zero.
@@ -73,12 +86,8 @@ static inline void guard_places(
                 mask |= (uint64_t)(prints->long_bitmap[place >> 3] >> (place & 7) & 1) << i;
             }
         }
-        if (prints->short_bitmap) {
-            for (int i = 0; i < 64; i++) {
-                uint32_t place = guard_short_hash(guard_load32(at + i)) >> (32 - prints->short_bits);
-                short_mask |= (uint64_t)(prints->short_bitmap[place >> 3] >> (place & 7) & 1) << i;
-            }
-        }
+        if (prints->three_bitmap) short_mask |= guard_hashed(prints->three_bitmap, prints->three_bits, GUARD_THREE, at);
+        if (prints->two_bitmap) short_mask |= guard_hashed(prints->two_bitmap, prints->two_bits, GUARD_TWO, at);
         if (prints->short_nibbles) {
             for (int i = 0; i < 64; i++) {
                 uint8_t groups = 0xFF;
@@ -168,7 +177,7 @@ GUARD_AVX2 uint32_t guard_nonzero_avx2(__m256i v) {
 // As `guard_places`.
 GUARD_AVX2 void guard_places_avx2(
     const guard_prints *prints, const uint8_t *text, long count, uint64_t *long_masks, uint64_t *short_masks) {
-    uint8_t long_found[GUARD_BLOCK], short_found[GUARD_BLOCK];
+    uint8_t long_found[GUARD_BLOCK], three_found[GUARD_BLOCK], two_found[GUARD_BLOCK];
     const __m256i low_half = _mm256_set1_epi8(0x0F);
     __m256i tables[2 * GUARD_SHORT_BYTES];
     if (prints->short_nibbles) {
@@ -183,14 +192,20 @@ GUARD_AVX2 void guard_places_avx2(
             guard_hashed_avx2(
                 prints->long_bitmap, prints->long_bits, prints->long_more, ~(uint32_t)0, at, length, long_found);
         }
-        if (prints->short_bitmap) {
-            guard_hashed_avx2(prints->short_bitmap, prints->short_bits, 0, 0xFFFFFF, at, length, short_found);
+        if (prints->three_bitmap) {
+            guard_hashed_avx2(prints->three_bitmap, prints->three_bits, 0, GUARD_THREE, at, length, three_found);
+        }
+        if (prints->two_bitmap) {
+            guard_hashed_avx2(prints->two_bitmap, prints->two_bits, 0, GUARD_TWO, at, length, two_found);
         }
         for (long i = 0; i < length; i += 32) {
             uint32_t mask = 0, short_mask = 0;
             if (prints->long_bitmap) mask = guard_nonzero_avx2(_mm256_loadu_si256((const __m256i *)(long_found + i)));
-            if (prints->short_bitmap) {
-                short_mask = guard_nonzero_avx2(_mm256_loadu_si256((const __m256i *)(short_found + i)));
+            if (prints->three_bitmap) {
+                short_mask = guard_nonzero_avx2(_mm256_loadu_si256((const __m256i *)(three_found + i)));
+            }
+            if (prints->two_bitmap) {
+                short_mask |= guard_nonzero_avx2(_mm256_loadu_si256((const __m256i *)(two_found + i)));
             }
             if (prints->short_nibbles) {
                 __m256i groups = _mm256_set1_epi8(-1);

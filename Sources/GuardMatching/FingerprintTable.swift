@@ -5,7 +5,7 @@ internal import CTextScan
 ///
 /// A literal of four bytes or more has a long one, four to eight bytes in a row (as many as the shortest of them has),
 /// looked up by a multiplicative hash (Fibonacci hashing, Knuth, TAOCP 3, 6.4) in a bitmap; shorter ones have short
-/// ones, few of them in groups by the halves of their bytes, many by a hash of three bytes. Sixty-four bits or more for
+/// ones, few of them in groups by the halves of their bytes, many by hashes of two or three bytes. Sixty-four bits or more for
 /// each long fingerprint keep false hits below two in a hundred places; a thousand literals take 8 KiB.
 struct FingerprintTable: Sendable {
     /// Bytes of long fingerprints.
@@ -81,8 +81,10 @@ struct FingerprintTable: Sendable {
     private let longBitmap: [UInt8]
     private let longBits: UInt32
     private let longMore: UInt32
-    private let shortBitmap: [UInt8]
-    private let shortBits: UInt32
+    private let threeBitmap: [UInt8]
+    private let threeBits: UInt32
+    private let twoBitmap: [UInt8]
+    private let twoBits: UInt32
     private let shortNibbles: [UInt8]
     private let usesVectors: Bool
 
@@ -117,31 +119,19 @@ struct FingerprintTable: Sendable {
         self.long = Kind(long)
         self.short = Kind(short)
 
-        let size = UInt32(Int.bitWidth - max(1, long.count).leadingZeroBitCount)
-        longBits = min(max(size + 6, 16), 22)
-        var bitmap = [UInt8](repeating: 0, count: long.isEmpty ? 0 : 1 << Int(longBits - 3))
-        for (hash, _) in long {
-            let place = hash >> (32 - longBits)
-            bitmap[Int(place >> 3)] |= 1 << UInt8(place & 7)
-        }
-        longBitmap = bitmap
+        (longBitmap, longBits) = Self.bitmap(long.map(\.hash), bits: 16...22)
 
         // Groups of many would let most places pass, and single bytes would fill a bitmap of hashes.
         let isFew = shortBytes.count <= Self.groupedMax
-        let hashed = isFew ? [] : shortBytes.filter { $0.count > 1 }
         let grouped = isFew ? shortBytes : shortBytes.filter { $0.count == 1 }
-        let hashes = hashed.flatMap { literal in
-            let two = UInt32(literal[0]) | UInt32(literal[1]) << 8
-            let third = literal.count > 2 ? literal[2]...literal[2] : 0...255
-            return third.map { guard_short_hash(two | UInt32($0) << 16) }
+        func hashed(_ count: Int) -> (bitmap: [UInt8], bits: UInt32) {
+            let hashes = shortBytes.filter { !isFew && $0.count == count }.map { literal in
+                guard_hash(literal.reversed().reduce(0) { $0 << 8 | UInt32($1) }, 0)
+            }
+            return Self.bitmap(hashes, bits: 16...18)
         }
-        shortBits = min(max(UInt32(Int.bitWidth - max(1, hashes.count).leadingZeroBitCount) + 4, 16), 18)
-        var shortBitmap = [UInt8](repeating: 0, count: hashes.isEmpty ? 0 : 1 << Int(shortBits - 3))
-        for hash in hashes {
-            let place = hash >> (32 - shortBits)
-            shortBitmap[Int(place >> 3)] |= 1 << UInt8(place & 7)
-        }
-        self.shortBitmap = shortBitmap
+        (threeBitmap, threeBits) = hashed(3)
+        (twoBitmap, twoBits) = hashed(2)
 
         let places = Int(GUARD_SHORT_BYTES)
         var nibbles = [UInt8](repeating: 0, count: grouped.isEmpty ? 0 : 32 * places)
@@ -163,6 +153,18 @@ struct FingerprintTable: Sendable {
     /// An `Entry` counts back to the begin of its literal in 16 bits.
     private static let offsetMax = 32_000
 
+    /// The bits of some hashes, sixty-four or more for each of them; nothing of none.
+    private static func bitmap(_ hashes: [UInt32], bits range: ClosedRange<UInt32>) -> ([UInt8], UInt32) {
+        let size = UInt32(Int.bitWidth - max(1, hashes.count).leadingZeroBitCount)
+        let bits = min(max(size + 6, range.lowerBound), range.upperBound)
+        var bitmap = [UInt8](repeating: 0, count: hashes.isEmpty ? 0 : 1 << Int(bits - 3))
+        for hash in hashes {
+            let place = hash >> (32 - bits)
+            bitmap[Int(place >> 3)] |= 1 << UInt8(place & 7)
+        }
+        return (bitmap, bits)
+    }
+
     /// As many short literals are told apart by the halves of their bytes in eight groups.
     private static let groupedMax = 16
 
@@ -181,23 +183,27 @@ struct FingerprintTable: Sendable {
     ///
     /// - Parameters:
     ///   - text: folded, readable for `padding` bytes behind `count`, which is at most `partBytes`.
-    ///   - long: (count + 63) / 64 masks, as `short`.
+    ///   - longMasks: (count + 63) / 64, as `shortMasks`.
     func places(
-        in text: UnsafePointer<UInt8>, count: Int, long: UnsafeMutablePointer<UInt64>,
-        short: UnsafeMutablePointer<UInt64>
+        in text: UnsafePointer<UInt8>, count: Int, _ longMasks: UnsafeMutablePointer<UInt64>,
+        _ shortMasks: UnsafeMutablePointer<UInt64>
     ) {
-        longBitmap.withUnsafeBufferPointer { longBitmap in
-            shortBitmap.withUnsafeBufferPointer { shortBitmap in
-                shortNibbles.withUnsafeBufferPointer { shortNibbles in
-                    var prints = guard_prints(
-                        long_bitmap: longBitmap.isEmpty ? nil : longBitmap.baseAddress, long_bits: longBits,
-                        long_more: longMore,
-                        short_bitmap: shortBitmap.isEmpty ? nil : shortBitmap.baseAddress, short_bits: shortBits,
-                        short_nibbles: shortNibbles.isEmpty ? nil : shortNibbles.baseAddress)
-                    if usesVectors {
-                        guard_places_avx2(&prints, text, count, long, short)
-                    } else {
-                        guard_places(&prints, text, count, long, short)
+        longBitmap.withUnsafeBufferPointer { long in
+            threeBitmap.withUnsafeBufferPointer { three in
+                twoBitmap.withUnsafeBufferPointer { two in
+                    shortNibbles.withUnsafeBufferPointer { nibbles in
+                        func some(_ bytes: UnsafeBufferPointer<UInt8>) -> UnsafePointer<UInt8>? {
+                            bytes.isEmpty ? nil : bytes.baseAddress
+                        }
+                        var prints = guard_prints(
+                            long_bitmap: some(long), long_bits: longBits, long_more: longMore,
+                            three_bitmap: some(three), three_bits: threeBits, two_bitmap: some(two),
+                            two_bits: twoBits, short_nibbles: some(nibbles))
+                        if usesVectors {
+                            guard_places_avx2(&prints, text, count, longMasks, shortMasks)
+                        } else {
+                            guard_places(&prints, text, count, longMasks, shortMasks)
+                        }
                     }
                 }
             }

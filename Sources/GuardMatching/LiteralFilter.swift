@@ -46,7 +46,7 @@ package struct LiteralFilter: Sendable {
         var front: Int32
         /// In `tails`; -1: none.
         var tail: Int32
-        /// In `previous`; -1: any byte may stand in front.
+        /// Bit in `previous`; -1: any byte may stand in front.
         var previous: Int32
         var lead: Int32
     }
@@ -64,7 +64,8 @@ package struct LiteralFilter: Sendable {
     /// The kinds of what comes before literals; few, however many literals there are.
     private let fronts: [RequiredLiterals.Front]
     private let tails: TailSet
-    private let previous: [ByteSet]
+    /// By byte: of which sets that may stand in front of literals it is.
+    private let previous: [UInt64]
     /// The most that literals lie in front of their matches.
     private let leadMax: Int
     private let prints: FingerprintTable
@@ -131,7 +132,7 @@ package struct LiteralFilter: Sendable {
                 // What stands in front of a literal inside a match is of the match.
                 let isInside = literal.lead == 0 && literal.before.length.min > 0
                 let own = isInside ? literal.previous.intersection(literal.before.bytes) : literal.previous
-                if own != .all, !previous.contains(own) { previous.append(own) }
+                if own != .all, !previous.contains(own), previous.count < UInt64.bitWidth { previous.append(own) }
                 leadMax = max(leadMax, literal.lead)
                 let output = Output(
                     pattern: number, front: front, tail: tails.add(literal.after),
@@ -153,7 +154,9 @@ package struct LiteralFilter: Sendable {
         }
         self.fronts = fronts
         self.tails = tails
-        self.previous = previous
+        self.previous = (0...255).map { byte in
+            previous.enumerated().reduce(0) { $1.element.contains(UInt8(byte)) ? $0 | 1 << UInt64($1.offset) : $0 }
+        }
         self.leadMax = leadMax
         self.unknown = unknown
 
@@ -248,7 +251,7 @@ package struct LiteralFilter: Sendable {
             var start = 0
             while start < count {
                 let length = min(count - start, FingerprintTable.partBytes)
-                prints.places(in: base + start, count: length, long: long, short: short)
+                prints.places(in: base + start, count: length, long, short)
                 for word in 0..<(length + 63) / 64 {
                     var mask = long[word] | short[word]
                     while mask != 0 {
@@ -284,15 +287,14 @@ package struct LiteralFilter: Sendable {
             for index in 0..<literal.count where folded[start + index] != pool[literal.start + index] { return }
         }
         let start = start + scope.from
+        let end = start + literal.count
+        let previousBits = start > 0 ? previous[Int(scope.text[start - 1])] : .max
         for index in literal.outputs {
             let output = outputs[index]
-            if output.previous >= 0, start > 0, !previous[Int(output.previous)].contains(scope.text[start - 1]) {
-                continue
-            }
-            if output.tail >= 0,
-                !tails.holds(output.tail, scope.text, at: start + literal.count, &candidates.failures)
-            {
-                continue
+            if output.previous >= 0, previousBits >> UInt64(output.previous) & 1 == 0 { continue }
+            if output.tail >= 0 {
+                if end < scope.text.count, !tails.mayBegin(output.tail, scope.text[end]) { continue }
+                guard tails.holds(output.tail, scope.text, at: end, &candidates.failures) else { continue }
             }
             enter(output, start + Int(output.lead), scope, &candidates)
         }

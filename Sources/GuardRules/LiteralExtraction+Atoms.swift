@@ -38,7 +38,7 @@ extension LiteralExtraction {
     }
 
     /// A whole character, so that a quantifier behind it applies to all its bytes. What has no case is exact, and so are
-    /// letters of Latin-1 that have one other case: all but `å` (the angstrom sign, U+212B), `ß`, `ÿ`.
+    /// letters that have just one other case.
     mutating func nonASCII() -> Known {
         let start = index
         index += 1
@@ -47,14 +47,25 @@ extension LiteralExtraction {
         guard let scalar = String(decoding: bytes, as: UTF8.self).unicodeScalars.first else {
             return Self.anyCharacter
         }
-        if isCaseless, 0xC0...0xFE ~= scalar.value, ![0xC5, 0xD7, 0xDF, 0xE5, 0xF7].contains(scalar.value),
-            let other = Unicode.Scalar(scalar.value ^ 0x20)
-        {
+        if isCaseless, let other = Self.otherCase(scalar.value).flatMap(Unicode.Scalar.init) {
             let both = [bytes, Array(String(other).utf8)]
             return Known(exact: both, front: front(both))
         }
         guard !isCaseless || scalar.properties.generalCategory == .otherLetter else { return Self.anyCharacter }
         return Known(exact: [bytes], front: front([bytes]))
+    }
+
+    /// Of letters of Latin-1 and of Russian that fold with one other character (Unicode's CaseFolding.txt): not of `å`
+    /// (U+212B too), `ß`, `ÿ`, nor of those that have a form in U+1C80–1C86.
+    private static func otherCase(_ scalar: UInt32) -> UInt32? {
+        switch scalar {
+        case 0xC5, 0xD7, 0xDF, 0xE5, 0xF7: nil
+        case 0xC0...0xFE: scalar ^ 0x20
+        case 0x412, 0x414, 0x41E, 0x421, 0x422, 0x42A, 0x432, 0x434, 0x43E, 0x441, 0x442, 0x44A: nil
+        case 0x410...0x42F: scalar + 0x20
+        case 0x430...0x44F: scalar - 0x20
+        default: nil
+        }
     }
 
     mutating func escape() throws(NotUnderstood) -> Known {
@@ -123,6 +134,8 @@ extension LiteralExtraction {
         var scalars: [UInt32] = []
         var ranges: [ClosedRange<UInt32>] = []
         var others = 0
+        /// Not all of `bytes` need be members.
+        var isVague = false
 
         mutating func add(_ byte: UInt8) {
             others += 1
@@ -150,7 +163,8 @@ extension LiteralExtraction {
         while let byte = at(0) {
             if byte == UInt8(ascii: "]"), !isFirst {
                 index += 1
-                if isNegated || !members.isASCII { return isNegated ? Self.anyCharacter : beyondASCII(members) }
+                if isNegated { return Self.others(than: members) }
+                if !members.isASCII { return beyondASCII(members) }
                 if let known = members.known, known.count <= 8, !known.isEmpty {
                     return Known(exact: known, front: front(known), single: front(known).bytes)
                 }
@@ -166,6 +180,7 @@ extension LiteralExtraction {
                 // `[:name:]` or the characters themselves: only the first is worth knowing.
                 try posixName()
                 members.known = nil
+                members.isVague = true
                 members.others += 1
                 for byte in UInt8(0)...0x7F { members.bytes.insert(byte) }
                 continue
@@ -202,11 +217,23 @@ extension LiteralExtraction {
             } else {
                 // `a-\d`: the hyphen is itself; or the range ends beyond ASCII.
                 members.known = nil
+                members.isVague = true
                 members.add(low)
                 members.add(UInt8(ascii: "-"))
             }
         }
         throw NotUnderstood()
+    }
+
+    /// A negated class: any character but ASCII ones that are surely members. (`[:alpha:]` counts all ASCII as members;
+    /// what is a member in either case counts in the case it is written in.)
+    private static func others(than members: Members) -> Known {
+        guard !members.isVague else { return anyCharacter }
+        var bytes = members.bytes.complement
+        for byte in UInt8(0x80)...0xFF { bytes.insert(byte) }
+        return Known(
+            front: Front(length: LengthRange(1, 4), bytes: bytes),
+            row: [Stretch(bytes, LengthRange(1, 1), isCharacters: true)])
     }
 
     /// A class of `\x{…}` members: one of them, or of what they begin with where they are many.
