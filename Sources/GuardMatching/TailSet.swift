@@ -32,6 +32,8 @@ struct TailSet: Sendable {
     private var classes: [UInt8] = []
     /// By class: the places whose bytes are of it.
     private var masks: [UInt64] = []
+    /// Of each tail the bytes that it can begin with.
+    private var firsts: [ByteSet] = []
     private var numbers: [[RequiredLiterals.Stretch]: Int32] = [:]
 
     /// The tail's number; -1 where it asks for nothing.
@@ -97,6 +99,13 @@ struct TailSet: Sendable {
         }
         let number = Int32(tails.count)
         tails.append(tail)
+        let begin = Self.passed(1, tail)
+        let next = begin << 1 | begin & (tail.loops | tail.characters)
+        firsts.append(
+            ByteSet(
+                (0...255 as ClosedRange<UInt8>).filter { byte in
+                    masks[tail.masks + Int(classes[Int(number) << 8 | Int(byte)])] & next != 0
+                }))
         numbers[stretches] = number
         return number
     }
@@ -107,6 +116,10 @@ struct TailSet: Sendable {
     private static func bits(_ range: Range<Int>) -> UInt64 {
         (1 << UInt64(range.upperBound)) - (1 << UInt64(range.lowerBound))
     }
+
+    /// Whether `byte` can be the first one of tail `number`: the short answer of `holds`.
+    @inline(__always)
+    func mayBegin(_ number: Int32, _ byte: UInt8) -> Bool { firsts[Int(number)].contains(byte) }
 
     /// Whether `text` can go on as tail `number` from `start`.
     func holds(

@@ -154,8 +154,8 @@ extension RuleBundle {
     ) {
         scratch.wanted.removeAll(keepingCapacity: true)
         if scratch.usesPrefilter {
-            // A match that counts lies in the stretch, with its literals and what the filter knows of their surroundings.
-            plan.filter.scan(text.extracting(part?.stretch ?? 0..<text.count), into: &scratch.candidates)
+            // A match that counts lies in the stretch.
+            plan.filter.scan(text, within: part?.stretch, into: &scratch.candidates)
             scratch.wanted.append(contentsOf: scratch.candidates.touched)
             scratch.wanted.append(contentsOf: plan.filter.unknown)
             scratch.wanted.sort()
@@ -171,12 +171,6 @@ extension RuleBundle {
             var isKnown = scratch.usesPrefilter && scratch.candidates.contains(detector)
             if isKnown {
                 scratch.candidates.windows(of: detector, into: &scratch.windows)
-                if let start = part?.stretch.lowerBound, start > 0 {
-                    for index in scratch.windows.indices {
-                        let window = scratch.windows[index]
-                        scratch.windows[index] = window.lowerBound + start..<window.upperBound + start
-                    }
-                }
                 // Most candidates end here, before anything of the rule is touched.
                 var first = 0
                 guard Self.nextWindow(text, plan.startBytes[detector], 0, &first, scratch.windows) != nil else {

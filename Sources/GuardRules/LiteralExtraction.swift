@@ -30,6 +30,10 @@ struct LiteralExtraction {
         var single: ByteSet?
         /// What its matches are made of, one after the other; where nothing better is known, `front` in one.
         var row: [Stretch]
+        /// What stands in front of its matches.
+        var guarded = Guard()
+        /// Of a lookbehind: the text in front of it ends with one of these.
+        var behind: [[UInt8]]?
 
         init(
             exact: [[UInt8]]? = nil, required: [Literal]? = nil, run: RequiredLiterals.Run? = nil, front: Front,
@@ -40,6 +44,11 @@ struct LiteralExtraction {
         }
 
         static let empty = Known(exact: [[]], front: .none)
+        static func guarded(_ guarded: Guard) -> Known {
+            var known = Known.empty
+            known.guarded = guarded
+            return known
+        }
         /// Anything of so many bytes.
         static func opaque(_ min: Int, _ max: Int?, _ bytes: ByteSet = .all) -> Known {
             Known(front: Front(length: LengthRange(min, max), bytes: bytes))
@@ -56,6 +65,31 @@ struct LiteralExtraction {
             row: [Stretch(ByteSet([0x0A, 0x0D]), LengthRange(1, 1), isOrEnd: true)])
     }
 
+    /// What assertions say about the byte in front of a place.
+    struct Guard {
+        /// It is none of these, all of them ASCII.
+        var refused = ByteSet()
+        /// `\b`: it is a word's byte or not as the next one is not or is.
+        var isBoundary = false
+
+        mutating func add(_ other: Guard) {
+            refused.formUnion(other.refused)
+            isBoundary = isBoundary || other.isBoundary
+        }
+
+        /// What both say.
+        func common(_ other: Guard) -> Guard {
+            Guard(refused: refused.intersection(other.refused), isBoundary: isBoundary && other.isBoundary)
+        }
+
+        /// What may stand in front of a literal. Without UCP, which is not understood, only ASCII is of words.
+        func previous(of literal: [UInt8]) -> ByteSet {
+            let allowed = refused.complement
+            guard isBoundary, let first = literal.first else { return allowed }
+            return allowed.intersection(word.contains(first) ? word.complement : word)
+        }
+    }
+
     struct NotUnderstood: Error {}
 
     private static let exactMax = 64
@@ -69,7 +103,7 @@ struct LiteralExtraction {
     static func required(_ source: String, caseless: Bool, isRaw: Bool) -> RequiredLiterals {
         var walker = LiteralExtraction(source: Array(source.utf8), isCaseless: caseless, isRaw: isRaw)
         guard let known = try? walker.alternation(), walker.index == walker.source.count else { return .unknown }
-        let literals = (walker.candidate(known.exact, before: .none) ?? known.required ?? []).flatMap(walker.finished)
+        let literals = (walker.candidate(known) ?? []).flatMap(walker.finished)
         let rarity = literals.isEmpty ? 0 : LiteralFrequency.rarity(literals)
         // Long runs are rarer than short literals, and found by looking at few bytes.
         if let run = known.run, run.length >= 12, rarity < 30 { return RequiredLiterals(run: run) }
@@ -115,13 +149,19 @@ struct LiteralExtraction {
     /// The bytes of U+017F and U+212A.
     private static let longCases: [UInt8] = [0xC5, 0xBF, 0xE2, 0x84, 0xAA]
 
-    func candidate(_ exact: [[UInt8]]?, before: Front) -> [Literal]? {
+    func candidate(_ exact: [[UInt8]]?, before: Front, _ guarded: Guard) -> [Literal]? {
         guard let exact, !exact.isEmpty, exact.allSatisfy({ !$0.isEmpty }) else { return nil }
-        return exact.map { Literal(bytes: $0, before: before) }
+        return exact.map { Literal(bytes: $0, before: before, previous: guarded.previous(of: $0)) }
+    }
+
+    /// The literals of all that a part matches.
+    func candidate(_ part: Known) -> [Literal]? {
+        candidate(part.exact, before: .none, part.guarded) ?? part.required
     }
 
     /// Cut to a length that keeps comparing short, at the rarest place, and with all cases of `s` and `k`.
     func finished(_ literal: Literal) -> [Literal] {
+        if literal.lead > 0 { return finishedBehind(literal) }
         var best: (rarity: Int, range: Range<Int>)?
         for start in literal.bytes.indices {
             var end = start
@@ -139,8 +179,34 @@ struct LiteralExtraction {
         guard let range = best?.range else { return [literal] }
         let before = literal.before + front([Array(literal.bytes[..<range.lowerBound])])
         let after = row([Array(literal.bytes[range.upperBound...])]) + literal.after
+        return variants(literal.bytes[range]).map { bytes in
+            // What stands in front of a long case form is not of words.
+            let isFirst = range.lowerBound == 0 && bytes.first == literal.bytes.first
+            return Literal(bytes: bytes, before: before, previous: isFirst ? literal.previous : .all, after: after)
+        }
+    }
+
+    /// Of a literal that a lookbehind asks for, its end.
+    private func finishedBehind(_ literal: Literal) -> [Literal] {
+        var start = literal.bytes.count
+        var long = 0
+        while start > 0, literal.bytes.count - start < Self.literalBytesMax {
+            let byte = literal.bytes[start - 1]
+            if hasLongCases, byte == UInt8(ascii: "s") || byte == UInt8(ascii: "k") {
+                if long == 3 { break }
+                long += 1
+            }
+            start -= 1
+        }
+        return variants(literal.bytes[start...]).map {
+            Literal(bytes: $0, lead: $0.count, before: literal.before, after: literal.after)
+        }
+    }
+
+    /// With all cases of `s` and `k`.
+    private func variants(_ bytes: ArraySlice<UInt8>) -> [[UInt8]] {
         var variants: [[UInt8]] = [[]]
-        for byte in literal.bytes[range] {
+        for byte in bytes {
             switch byte {
             case UInt8(ascii: "s") where hasLongCases:
                 variants = variants.flatMap { [$0 + [byte], $0 + [0xC5, 0xBF]] }
@@ -149,7 +215,7 @@ struct LiteralExtraction {
             default: for index in variants.indices { variants[index].append(byte) }
             }
         }
-        return variants.map { Literal(bytes: $0, before: before, after: after) }
+        return variants
     }
 
     func at(_ offset: Int) -> UInt8? { index + offset < source.count ? source[index + offset] : nil }
@@ -161,17 +227,22 @@ struct LiteralExtraction {
         while at(0) == UInt8(ascii: "|") {
             index += 1
             let next = try sequence()
-            let left = candidate(result.exact, before: .none) ?? result.required
-            let right = candidate(next.exact, before: .none) ?? next.required
+            let left = candidate(result)
+            let right = candidate(next)
             var both = Known(
                 front: result.front.union(next.front), row: Self.union(result.row, next.row))
+            both.guarded = result.guarded.common(next.guarded)
+            if let one = result.behind, let other = next.behind, one.count + other.count <= Self.behindMax {
+                both.behind = one + other
+            }
             if let one = result.run, let other = next.run {
                 both.run = RequiredLiterals.Run(
                     bytes: one.bytes.union(other.bytes), length: min(one.length, other.length),
                     before: one.before.union(other.before))
             }
             if let one = result.exact, let other = next.exact, one.count + other.count <= Self.exactMax {
-                both.exact = one + other
+                // Lookbehinds in a row of alternatives are many, and nothing but places.
+                both.exact = one == [[]] && other == [[]] ? one : one + other
             } else if let left, let right, left.count + right.count <= 4096 {
                 both.required = left + right
             }
@@ -183,8 +254,11 @@ struct LiteralExtraction {
     /// A sequence's literals: the run that ends where the reader stands, and the best one before it.
     struct Run {
         var strings: [[UInt8]] = [[]]
-        /// What the sequence matches before the run.
+        /// What the sequence matches before the run, and what stands in front of the run.
         var before = Front.none
+        var guarded = Guard()
+        /// In front of the sequence.
+        var first = Guard()
         /// Nothing but the run was seen.
         var isWhole = true
         var best: [Literal]?
@@ -215,17 +289,23 @@ struct LiteralExtraction {
         }
 
         var required: [Literal]? {
-            best?.map { Literal(bytes: $0.bytes, before: $0.before, after: $0.after + row[bestEnd...]) }
+            best?.map { literal in
+                var literal = literal
+                literal.after += row[bestEnd...]
+                return literal
+            }
         }
     }
 
     private static let rowMax = 64
+    private static let behindMax = 512
 
     /// Ends the run; `gap` is what comes before the next one.
     func cut(_ run: inout Run, gap: Front) {
-        run.offer(candidate(run.strings, before: run.before))
+        run.offer(candidate(run.strings, before: run.before, run.guarded))
         run.before = run.before + front(run.strings) + gap
         run.strings = [[]]
+        run.guarded = Guard()
         run.isWhole = false
     }
 
@@ -235,6 +315,13 @@ struct LiteralExtraction {
             let part = try atom()
             let (low, high) = try quantifier()
             let front = run.before + front(run.strings)
+            if low > 0, run.strings == [[]] {
+                run.guarded.add(part.guarded)
+                if run.isWhole { run.first = run.guarded }
+            }
+            if low > 0, let behind = part.behind {
+                run.offer(behind.map { Literal(bytes: $0, lead: $0.count, before: front) })
+            }
             if low > 0, var inner = part.run {
                 inner.before = front + inner.before
                 run.offer(inner)
@@ -243,14 +330,22 @@ struct LiteralExtraction {
                 run.offer(RequiredLiterals.Run(bytes: bytes, length: low, before: front))
             }
             guard let some = part.exact else {
+                let guarded = run.strings == [[]] ? run.guarded : Guard()
                 cut(&run, gap: gap(part, low, high))
                 run.append(row(part, low, high))
                 if low > 0, let required = part.required {
                     // The first time; what the part is repeated by comes behind it.
                     let more = row(part, low - 1, high.map { $0 - 1 })
                     run.offer(
-                        required.map {
-                            Literal(bytes: $0.bytes, before: front + $0.before, after: $0.after + more)
+                        required.map { literal in
+                            var literal = literal
+                            if literal.lead == 0, literal.before.length.max == 0 {
+                                let previous = guarded.previous(of: literal.bytes)
+                                literal.previous = literal.previous.intersection(previous)
+                            }
+                            literal.before = front + literal.before
+                            literal.after += more
+                            return literal
                         })
                 }
                 continue
@@ -282,9 +377,22 @@ struct LiteralExtraction {
             }
         }
         let whole = run.before + front(run.strings)
-        if run.isWhole { return Known(exact: run.strings, run: run.longest, front: whole, row: run.row) }
-        run.offer(candidate(run.strings, before: run.before))
-        return Known(required: run.required, run: run.longest, front: whole, row: run.row)
+        var known = Known(run: run.longest, front: whole, row: run.row)
+        known.guarded = run.first
+        if run.isWhole {
+            known.exact = run.strings
+            if run.strings == [[]] { known.behind = run.best?.map(\.bytes) }
+            // What a lookbehind asks for is not in the strings.
+            if run.best != nil, run.strings != [[]] {
+                run.offer(candidate(run.strings, before: run.before, run.guarded))
+                known.exact = nil
+                known.required = run.required
+            }
+            return known
+        }
+        run.offer(candidate(run.strings, before: run.before, run.guarded))
+        known.required = run.required
+        return known
     }
 
     /// What some strings are, character for character, or byte for byte of longer ones, where all are of one length.

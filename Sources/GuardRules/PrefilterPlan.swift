@@ -105,7 +105,8 @@ struct PrefilterPlan: Sendable {
         if rule.tellsCase { return false }
         return (rule.composed?.detectors ?? rule.detectors).contains { detector in
             let literals = detector.required.any
-            return !literals.isEmpty && literals.allSatisfy { $0.bytes.count { $0 &- 0x61 < 26 } >= 3 }
+            return !literals.isEmpty
+                && literals.allSatisfy { $0.lead == 0 && $0.bytes.count { $0 &- 0x61 < 26 } >= 3 }
         }
     }
 

@@ -199,6 +199,19 @@ import Testing
         }
     }
 
+    /// The rarest bytes of a long literal may stand far behind its begin.
+    @Test(arguments: [100, 32_766, 32_767, 32_768, 40_000, 70_000]) func longLiterals(length: Int) {
+        let bytes = [UInt8](repeating: UInt8(ascii: "e"), count: length) + Array("qxzj".utf8)
+        let filter = LiteralFilter([RequiredLiterals(any: [.init(bytes: bytes, before: .none)])])
+        var candidates = CandidateSet()
+        var windows: [ByteRange] = []
+        filter.scan((Array("then ".utf8) + bytes + Array(" it".utf8)).span, into: &candidates)
+        candidates.windows(of: 0, into: &windows)
+        #expect(windows == [5..<6])
+        filter.scan((bytes.dropLast() + Array("k".utf8)).span, into: &candidates)
+        #expect(candidates.touched.isEmpty)
+    }
+
     @Test func emptyAndOddLiterals() {
         var candidates = CandidateSet()
         #expect(LiteralFilter([]).isEmpty)

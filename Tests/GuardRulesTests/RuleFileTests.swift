@@ -212,7 +212,8 @@ import Testing
         ("(?:foo)*", ""), ("(?:foo){0,3}barbaz", "barbaz"), ("[ab]cd", "acd|bcd"), ("a.bcd", "bcd"),
         ("a\\.bcd", "a.bcd"),
         ("(?x)f o o", ""), ("\\Qfoo\\E", ""), ("a?b+.", "ab|b"), ("(*UCP)foo", ""), ("éabc", "éabc"),
-        ("(?i)éabc", "abc"), ("\\d{3}-[0-9]{2}", "000-00"), ("a\\x60b", "a`b"), ("ab{2}c", "abbc"),
+        ("(?i)éabc", "Éabc|éabc"), ("(?i)åabc", "abc"), ("\\d{3}-[0-9]{2}", "000-00"), ("a\\x60b", "a`b"),
+        ("ab{2}c", "abbc"),
         ("(?<n>foo)\\k{n}", "foo"),
         ("foo(?#c)bar", ""), ("(?(1)foo|bar)", ""), ("(foo)(?1)", ""),
     ])
