@@ -46,16 +46,16 @@ package struct LiteralFilter: Sendable {
         var front: Int32
         /// In `tails`; -1: none.
         var tail: Int32
-        /// Bit in `previous`; -1: any byte may stand in front.
-        var previous: Int32
         var lead: Int32
+        /// Bit in `previous`; -1: any byte may stand in front.
+        var previous: Int8
     }
 
     private struct Literal: Sendable {
         /// In `pool`.
-        var start: Int
-        var count: Int
-        var outputs: Range<Int>
+        var start: UInt32
+        var count: UInt32
+        var outputs: Range<UInt32>
     }
 
     private let literals: [Literal]
@@ -136,8 +136,8 @@ package struct LiteralFilter: Sendable {
                 leadMax = max(leadMax, literal.lead)
                 let output = Output(
                     pattern: number, front: front, tail: tails.add(literal.after),
-                    previous: Int32(truncatingIfNeeded: previous.firstIndex(of: own) ?? -1),
-                    lead: Int32(truncatingIfNeeded: literal.lead))
+                    lead: Int32(truncatingIfNeeded: literal.lead),
+                    previous: Int8(truncatingIfNeeded: previous.firstIndex(of: own) ?? -1))
                 if let place = places[literal.bytes] {
                     found[place].outputs.append(output)
                 } else {
@@ -171,7 +171,9 @@ package struct LiteralFilter: Sendable {
             }
             literals.append(
                 Literal(
-                    start: pool.count, count: bytes.count, outputs: outputs.count..<outputs.count + own.count))
+                    start: UInt32(truncatingIfNeeded: pool.count), count: UInt32(truncatingIfNeeded: bytes.count),
+                    outputs: UInt32(truncatingIfNeeded: outputs.count)..<UInt32(
+                        truncatingIfNeeded: outputs.count + own.count)))
             pool += bytes
             outputs += own
         }
@@ -197,7 +199,8 @@ package struct LiteralFilter: Sendable {
             // Literals of lookbehinds may stand in front of the matches.
             let from = max(0, range.lowerBound - leadMax)
             let part = UnsafeBufferPointer(rebasing: text[from..<range.upperBound])
-            Self.fold(part, into: &folded)
+            let isASCII = Self.fold(part, into: &folded)
+            candidates.tails.begin(isASCII: isASCII && range.upperBound == text.count)
             folded.withUnsafeBufferPointer { folded in
                 let scope = Scope(text: text, range: range, from: from)
                 if !runs.isEmpty {
@@ -221,18 +224,21 @@ package struct LiteralFilter: Sendable {
         let from: Int
     }
 
-    /// Folded, and zeros behind.
-    private static func fold(_ text: UnsafeBufferPointer<UInt8>, into folded: inout [UInt8]) {
+    /// Folded, and zeros behind. Says whether it is ASCII.
+    private static func fold(_ text: UnsafeBufferPointer<UInt8>, into folded: inout [UInt8]) -> Bool {
         let wanted = text.count + FingerprintTable.padding
         if folded.count < wanted { folded = [UInt8](repeating: 0, count: max(wanted, 2 * folded.count)) }
-        folded.withUnsafeMutableBufferPointer { folded in
+        return folded.withUnsafeMutableBufferPointer { folded in
+            var all: UInt8 = 0
             // Branch-free, so that the loop is vectorised.
             for index in 0..<text.count {
                 let byte = text[index]
+                all |= byte
                 let lower = byte | (byte &- 0x41 < 26 ? 0x20 : 0)
                 folded[index] = byte &- 0x30 < 10 ? 0x30 : lower
             }
             for index in text.count..<wanted { folded[index] = 0 }
+            return all < 0x80
         }
     }
 
@@ -282,19 +288,21 @@ package struct LiteralFilter: Sendable {
         _ candidates: inout CandidateSet
     ) {
         let literal = literals[number]
-        guard start >= 0, start + literal.count <= count else { return }
-        if literal.count > FingerprintTable.entryBytes {
-            for index in 0..<literal.count where folded[start + index] != pool[literal.start + index] { return }
+        let length = Int(literal.count)
+        guard start >= 0, start + length <= count else { return }
+        if length > FingerprintTable.entryBytes {
+            let first = Int(literal.start)
+            for index in 0..<length where folded[start + index] != pool[first + index] { return }
         }
         let start = start + scope.from
-        let end = start + literal.count
+        let end = start + length
         let previousBits = start > 0 ? previous[Int(scope.text[start - 1])] : .max
         for index in literal.outputs {
-            let output = outputs[index]
+            let output = outputs[Int(index)]
             if output.previous >= 0, previousBits >> UInt64(output.previous) & 1 == 0 { continue }
             if output.tail >= 0 {
                 if end < scope.text.count, !tails.mayBegin(output.tail, scope.text[end]) { continue }
-                guard tails.holds(output.tail, scope.text, at: end, &candidates.failures) else { continue }
+                guard tails.holds(output.tail, scope.text, at: end, &candidates.tails) else { continue }
             }
             enter(output, start + Int(output.lead), scope, &candidates)
         }

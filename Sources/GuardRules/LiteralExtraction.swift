@@ -30,6 +30,8 @@ struct LiteralExtraction {
         var single: ByteSet?
         /// What its matches are made of, one after the other; where nothing better is known, `front` in one.
         var row: [Stretch]
+        /// Of alternatives that are long: what they are made of, each by itself.
+        var rows: [[Stretch]]?
         /// What stands in front of its matches.
         var guarded = Guard()
         /// Of a lookbehind: the text in front of it ends with one of these.
@@ -98,12 +100,14 @@ struct LiteralExtraction {
     let source: [UInt8]
     var index = 0
     var isCaseless: Bool
+    /// In a lookbehind, of which all strings are wanted.
+    var isBehind = false
     private let isRaw: Bool
 
     static func required(_ source: String, caseless: Bool, isRaw: Bool) -> RequiredLiterals {
         var walker = LiteralExtraction(source: Array(source.utf8), isCaseless: caseless, isRaw: isRaw)
         guard let known = try? walker.alternation(), walker.index == walker.source.count else { return .unknown }
-        let literals = (walker.candidate(known) ?? []).flatMap(walker.finished)
+        let literals = (walker.candidate(known) ?? []).flatMap(walker.finished).flatMap(walker.lengthened)
         let rarity = literals.isEmpty ? 0 : LiteralFrequency.rarity(literals)
         // Long runs are rarer than short literals, and found by looking at few bytes.
         if let run = known.run, run.length >= 12, rarity < 30 { return RequiredLiterals(run: run) }
@@ -186,6 +190,25 @@ struct LiteralExtraction {
         }
     }
 
+    /// A short literal that stands behind other bytes of the match: with each of those in front, where they are not many.
+    private func lengthened(_ literal: Literal) -> [Literal] {
+        let previous = Set(
+            (0...255 as ClosedRange<UInt8>).filter { literal.before.bytes.contains($0) && literal.previous.contains($0) }
+                .map(LiteralFilter.fold))
+        guard literal.bytes.count <= Self.shortMax, literal.lead == 0, literal.before.length.min > 0,
+            previous.count <= Self.previousMax
+        else { return [literal] }
+        let length = literal.before.length
+        let before = Front(
+            length: LengthRange(length.min - 1, length.max.map { $0 - 1 }), bytes: literal.before.bytes)
+        return previous.sorted().map {
+            Literal(bytes: [$0] + literal.bytes, before: before, after: literal.after)
+        }
+    }
+
+    private static let shortMax = 2
+    private static let previousMax = 40
+
     /// Of a literal that a lookbehind asks for, its end.
     private func finishedBehind(_ literal: Literal) -> [Literal] {
         var start = literal.bytes.count
@@ -224,9 +247,11 @@ struct LiteralExtraction {
 
     mutating func alternation() throws(NotUnderstood) -> Known {
         var result = try sequence()
+        var rows = [result.row]
         while at(0) == UInt8(ascii: "|") {
             index += 1
             let next = try sequence()
+            rows.append(next.row)
             let left = candidate(result)
             let right = candidate(next)
             var both = Known(
@@ -248,8 +273,14 @@ struct LiteralExtraction {
             }
             result = both
         }
+        // Of short ones the first character and a length say enough.
+        let isLong = rows.contains { $0.contains { $0.length.max ?? .max > Self.shortMost } }
+        if isLong, 2...Self.rowsMax ~= rows.count { result.rows = rows }
         return result
     }
+
+    private static let rowsMax = 4
+    private static let shortMost = 40
 
     /// A sequence's literals: the run that ends where the reader stands, and the best one before it.
     struct Run {
@@ -262,8 +293,8 @@ struct LiteralExtraction {
         /// Nothing but the run was seen.
         var isWhole = true
         var best: [Literal]?
-        /// Where in `row` begins what follows the best.
-        var bestEnd = 0
+        /// What follows the best: one of these.
+        var after: [[Stretch]] = [[]]
         /// The longest run of bytes of one kind.
         var longest: RequiredLiterals.Run?
         /// All that the sequence matches so far.
@@ -278,27 +309,46 @@ struct LiteralExtraction {
         mutating func offer(_ literals: [Literal]?) {
             guard let literals else { return }
             if let best, LiteralFrequency.score(literals) <= LiteralFrequency.score(best) { return }
-            (best, bestEnd) = (literals, row.count)
+            (best, after) = (literals, [[]])
         }
 
         /// From a certain length on, anything may follow.
-        mutating func append(_ stretches: [Stretch]) {
-            guard row.count < LiteralExtraction.rowMax else { return }
-            row += stretches
-            if row.count >= LiteralExtraction.rowMax { row.append(Stretch(.all, LengthRange(0, nil))) }
+        mutating func append(_ stretches: [Stretch], _ rows: [[Stretch]]? = nil) {
+            func appended(_ row: [Stretch], _ stretches: [Stretch]) -> [Stretch] {
+                guard row.count < LiteralExtraction.rowMax else { return row }
+                let row = row + stretches
+                return row.count < LiteralExtraction.rowMax ? row : row + [Stretch(.all, LengthRange(0, nil))]
+            }
+            row = appended(row, stretches)
+            let rows = rows.flatMap { $0.count * after.count <= LiteralExtraction.rowsMax ? $0 : nil } ?? [stretches]
+            after = after.flatMap { row in rows.map { appended(row, $0) } }
         }
 
         var required: [Literal]? {
-            best?.map { literal in
-                var literal = literal
-                literal.after += row[bestEnd...]
-                return literal
+            guard let best else { return nil }
+            // Of very many literals the first row would be as many times as many.
+            let after = best.count * after.count <= LiteralExtraction.afterMax ? after : [[]]
+            return best.flatMap { literal in
+                after.map { row in
+                    var literal = literal
+                    literal.after += row
+                    return literal
+                }
             }
         }
     }
 
     private static let rowMax = 64
+    private static let afterMax = 4096
     private static let behindMax = 512
+
+    private func isRare(_ strings: [[UInt8]]) -> Bool {
+        strings.allSatisfy { $0.count >= Self.rareBytes && LiteralFrequency.rarity($0) >= Self.rareBits }
+    }
+
+    private static let rareBytes = 5
+    /// In half bits.
+    private static let rareBits = 48
 
     /// Ends the run; `gap` is what comes before the next one.
     func cut(_ run: inout Run, gap: Front) {
@@ -332,7 +382,7 @@ struct LiteralExtraction {
             guard let some = part.exact else {
                 let guarded = run.strings == [[]] ? run.guarded : Guard()
                 cut(&run, gap: gap(part, low, high))
-                run.append(row(part, low, high))
+                run.append(row(part, low, high), low == 1 && high == 1 ? part.rows : nil)
                 if low > 0, let required = part.required {
                     // The first time; what the part is repeated by comes behind it.
                     let more = row(part, low - 1, high.map { $0 - 1 })
@@ -350,6 +400,8 @@ struct LiteralExtraction {
                 }
                 continue
             }
+            // What is rare enough is not told apart any further.
+            if low == 0 || some.count > 1, !isBehind, isRare(run.strings) { cut(&run, gap: .none) }
             if low == 0 {
                 if high == 1, (some.count + 1) * run.strings.count <= Self.exactMax {
                     run.strings = Self.product(run.strings, some + [[]])
