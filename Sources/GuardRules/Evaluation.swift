@@ -80,6 +80,8 @@ package struct EvaluationScratch: ~Copyable {
     var wanted: [UInt32] = []
     var windows: [ByteRange] = []
     var spent: [(rule: Int, nanoseconds: UInt64)] = []
+    /// Time that classifiers took since whoever wants to know set it to 0; part of what evaluation takes.
+    package var classifyNanoseconds: UInt64 = 0
     /// Set while further readings are judged.
     var readingWork: ReadingWork?
 

@@ -1,0 +1,50 @@
+"""Texts that hold neither credentials nor personal data and look like it: kind -> forms of `formats_secrets.fill`, or functions."""
+
+from formats_personal import IBANS, card, digits, groups, iban, nhs, until
+from formats_secrets import fill
+
+
+def wrong_digit(make):
+    """The value with another last digit, which its check refuses."""
+    def wrong(r):
+        text = make(r)
+        return text[:-1] + str((int(text[-1]) + r.randint(1, 9)) % 10)
+    return wrong
+
+
+def wrong_iban(r):
+    text = iban(r.choice(sorted(IBANS)), "plain")(r)
+    return text[:2] + f"{(int(text[2:4]) + r.randint(1, 60)) % 90 + 1:02}" + text[4:]
+
+
+def isbn(r):
+    body = "978" + digits(r, 9)
+    check = str(-sum(int(d) * (1 + 2 * (i % 2)) for i, d in enumerate(body)) % 10)
+    return "ISBN " + groups(body + check, [3, 1, 4, 4], "-")
+
+
+def ean(r):
+    body = digits(r, 12)
+    return "EAN " + body + str(-sum(int(d) * (1 + 2 * (i % 2)) for i, d in enumerate(body)) % 10)
+
+
+CLEAN = {
+    "uuid": ["id {uuid}", "request {uuid} took {D2} ms", '"traceId": "{uuid}",', "https://orders.io/items/{uuid}", "urn:uuid:{uuid}", "{{uuid}}", "X-Request-Id: {uuid}", "tenant_id = \"{uuid}\"", "session {uuid} closed"],
+    "git": ["commit {H40}", "fixes #{D4} in {H7}", "git checkout {H40}", "Merge {H12} into main", "https://github.com/team/app/commit/{H40}", "index {H7}..{H7} 100644", "uses: actions/checkout@{H40} # v4.1.{D1}", "rev: {H40}", "Subproject commit {H40}"],
+    "hash": ["sha256:{H64}", "md5 {H32}", "SHA1({word}.tgz)= {H40}", "{H64}  {word}.tar.gz", 'integrity: "sha512-{B86}=="', "image: app@sha256:{H64}", 'ETag: W/"{H32}"', "checksum: {H64}", "--hash=sha256:{H64}", "h1:{B43}=", "crc32 {H8}", "digest = \"{H64}\"", "fingerprint SHA256:{B43}", "Content-MD5: {B22}==", "\"contentHash\": \"{H40}\"", "cacheKey={H32}"],
+    "version": ["version {D1}.{D2}.{D1}", "v{D1}.{D1}.{D2}-rc.{D1}", "Chrome/1{D2}.0.{D4}.{D2} Safari/537.36", "node v20.{D2}.{D1}", "build 10.0.{D5}.{D4}", "numpy=={D1}.{D2}.{D1}", "^{D1}.{D1}.{D1}", "version: 4.2.{D1}.{D1}", "release 2.{D1}.0.{D2}", "Windows 10.0.19045.{D4}", "assembly version 1.{D1}.{D1}.{D1}", "firmware 3.{D2}.{D2}.{D1}", "openssl 3.0.{D2}", "file version 6.1.7601.{D5}"],
+    "time": ["at 2025-0[1 2 3 4 5 6 7 8 9]-1{D1}T1{D1}:3{D1}:0{D1}Z", "ts=17{D8}", "timestamp 17{D11}", "[1{D1}/Mar/2025:1{D1}:2{D1}:3{D1} +0000]", "lap 1:2{D1}.{D3}", "2025-11-2{D1} 0{D1}:1{D1}:5{D1},{D3} INFO start", "uptime {D5}.{D2} s", "1{D1}:00-1{D1}:30 in room {D3}", "date 2025{D1}1{D1}", "{D10}.{D6} worker ready", "meeting on 12/0{D1}/2026"],
+    "order": ["order number {D16}", "order no. {D4}-{D4}-{D4}", "invoice INV-2025-{D6}", "ticket #{D7}", "case {D8}", "tracking 1Z{U6}{D10}", "PO {D10}", "SKU {U3}-{D5}-{U2}", "part no. {D3}-{D4}-{D2}", "serial {U12}", "RMA {D9}", "batch {U4}{D6}", "customer id {D9}", "parcel {D12}", "article {D3}.{D3}.{D2}", "lot {D8}", "ref {U2}{D7}", "model {U2}-{D4}{U1}", "job {D12} finished", "seat {D2}A, gate {C1}{D2}", "flight {C2}{D4}", "bug {D6} and {D6}", "account plan {D4}"],
+    "card-like": [wrong_digit(card("visa", "plain")), wrong_digit(card("visa", "spaces")), wrong_digit(card("mastercard", "dashes")), wrong_digit(card("amex", "spaces")), "4111 1111 1111", "{D4} {D4} {D4}", "xxxx-xxxx-xxxx-{D4}", "card ending in {D4}", "0000 0000 0000 0000", "**** **** **** {D4}", "weights 0.{D4} 0.{D4} 0.{D4} 0.{D4}"],
+    "iban-like": [wrong_iban, lambda r: "IBAN " + wrong_iban(r), "GB{D2} XXXX XXXX XXXX", "DE00 0000 0000 0000 0000 00", "IBAN of the payee", "FR{D2} (see form)", "part DE{D6}"],
+    "ssn-like": ["000-{D2}-{D4}", "666-{D2}-{D4}", "{D3}-00-{D4}", "{D3}-{D2}-0000", "{D2}-{D2}-{D4}", "{D3}-{D3}-{D2}", "form 1040-{D2}", "room {D3}-{D4}", "bus {D3}, {D2} stops", "score 3-2-1"],
+    "nhs-like": ["[1 2 3]{D2} 0{D2} {D4}", lambda r: "NHS number: " + wrong_digit(until(nhs))(r), "page {D3} of {D3}, {D4} words", "{D3},{D3},{D4} rows"],
+    "phone-like": ["id {D11}", "population {D6}; ratio 0.{D9}", "pages 112-1{D2}", "range 10{D2}-{D4}", "coordinates 48.{D4}, 11.{D4}", "{D2} + {D2} = {D3}", "ISO 3166-1, RFC {D4}", "ext{D3}.css", "chapter {D1}.{D1}.{D1}", "grid 1{D3}x{D3}", "port {D5}", "pid {D5} exited with {D1}", "0x{H8}", "memory {D7} kB", "${D3},{D3}.{D2}", "€ {D1}.{D3},{D2}", "zip {D5}-{D4}", "since 1998-2004", "{D3} {D3} users", "latency 12{D1} 13{D1} 14{D1} ms", "scores 2{D2} 3{D2} 4{D2} 5{D2}", "+{D2} % more", "1 000 000 rows", "12 345 678 bytes", "3.14159265{D2}"],
+    "isbn": [isbn, "ISBN 0-{D3}-{D5}-{D1}", "ISSN {D4}-{D4}", "doi:10.{D4}/{L8}.{D4}", "arXiv:2{D1}0{D1}.{D5}", ean, "ISIN US{D9}{D1}", "CAS {D4}-{D2}-{D1}", "PMID {D8}", "ORCID 0000-000{D1}-{D4}-{D4}", "CVE-2024-{D5}", "CUSIP {D8}{D1}", "https://doi.org/10.1109/{C4}.2024.{D7}", "US patent {D1},{D3},{D3}"],
+    "base64": ["data:image/png;base64,iVBORw0KGgo{B160}==", "src=\"data:image/svg+xml;base64,PHN2{B120}\"", "-----BEGIN CERTIFICATE-----\n{B64}\n{B64}\n{B30}==\n-----END CERTIFICATE-----", "-----BEGIN PUBLIC KEY-----\n{B64}\n{B64}\n-----END PUBLIC KEY-----", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{B43} ann@host", "ssh-rsa AAAAB3NzaC1yc2E{B300} ann@host", "nonce=\"{B22}==\"", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{B64}\n{B40}\n-----END PGP PUBLIC KEY BLOCK-----", "mQENB{B120}", "age1{L58}", "iv: {B22}==", "Sec-WebSocket-Key: {B22}==", "script-src 'nonce-{B22}'"],
+    "placeholder": ["API_KEY=${API_KEY}", "password: <your-password>", "token: YOUR_TOKEN_HERE", "api_key = \"xxxxxxxxxxxxxxxxxxxx\"", "password = os.environ['DB_PASSWORD']", "secret: {{ .Values.secret }}", "Authorization: Bearer <token>", "Authorization: Bearer $TOKEN", "postgres://user:password@localhost:5432/db", "postgres://${DB_USER}:${DB_PASSWORD}@db/app", "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "password=********", "key: changeme", "token = getpass.getpass()", "passwd: \"\"", "apiKey: process.env.API_KEY,", "API_TOKEN=%API_TOKEN%", "password: !vault |", "secretKeyRef: {name: orders-secret, key: password}", "sk-xxxxxxxxxxxxxxxxxxxxxxxx", "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "OPENAI_API_KEY=sk-...", "export HF_TOKEN=hf_...", "password = var.db_password", "token = data.vault_generic_secret.app.data[\"token\"]", "https://user:pass@example.com/", "curl -u user:password https://example.com", "AKIA****************", "xoxb-your-token-here", "secret = config.get('secret')", "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----", "<insert API key>", "client_secret: REPLACE_ME", "password: [REDACTED]", "token: (none)", "api_key=None", "accessToken: string;", "const token = await getToken(user);", "password = input(\"Password: \")", "def set_password(self, password):", "if (password.length < 12) return false;", "password_hash VARCHAR(255) NOT NULL", "SLACK_BOT_TOKEN=xoxb-0000-0000-xxxx", "dapiXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", "\"password\": \"string\"", "secret_name: orders-db-credentials", "key_vault_name = \"kv-orders-prod\"", "tokenizer: cl100k_base", "max_tokens=4096", "PASSWORD_MIN_LENGTH=12", "private_key_path: /etc/ssl/private/site.key", "--token-file /run/secrets/token", "token_endpoint: https://login.orders.io/oauth/token", "secretName: tls-orders-2025", "keyring: orders-keyring-1", "password policy: 12 characters, 1 digit"],
+    "prose": ["the password reset mail never came", "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor.", "the key takeaway is simple", "a token of appreciation for the team", "She said that 3 of 4 tests passed in 2024.", "Secret Santa is on 12 December.", "@nadia thanks!", "user@host:~$ ls", "npm i @types/node@20.{D1}.{D1}", "git@github.com:team/app.git", "sk-learn and sk-image are libraries", "use bearer tokens or basic auth", "Contact us at the front desk", "the phone rang 3 times", "read chapter 4, pages 10 to 19", "Write a haiku about the sea.", "key findings: sales rose 12 %", "passport control was slow", "born in 1984, raised in Bonn", "The IBAN has up to 34 characters.", "My visa expires in 2027", "tokens per second: 1{D3}", "the secret ingredient is love", "card games for 4 players", "He is driving; licence to follow", "call me maybe", "password must have 8 characters", "Dear Sir or Madam, thank you for your letter of 12 March."],
+    "code": ["import x from \"pkg@1.{D1}.{D1}\"", "at line {D3}: 0x{H8} segfault", "color #{H6} padding {D2}px", "pod web-{L9}-{L5} restarted", "arn:aws:iam::{D12}:role/deploy", "arn:aws:s3:::orders-{D4}", "projects/orders-{D6}/locations/eu", "i-0{H16} in vpc-0{H16}", "ami-0{H16}", "subnet-{H17}", "/subscriptions/{uuid}/resourceGroups/rg", "gs://orders-{L12}/x", "s3://b/{H32}/part-0000{D1}", "fn({D3}, {D4}, {D5})", "[{D3}, {D3}, {D4}, {D5}]", "{\"id\": {D9}, \"n\": {D4}}", "SELECT * FROM t WHERE id = {D8};", "kubectl get pod api-{H10}-{L5}", "container {H12}", "rgb({D2}, {D2}, {D2})", "M{D2}.{D1} {D2}.{D1}L{D2} {D2}", "regex ^\\d{3}-\\d{2}-\\d{4}$", "AIDA{T16} is a user id", "AROA{T16}", "client_id={D12}-{L32}.apps.googleusercontent.com", "pk_live_{A24} is the publishable key", "AC{H32} is the account", "https://x.io/a?utm_source=mail&utm_id={D8}", "std::array<int, {D4}>", "bytes={D6}-{D7}/{D8}", "trace_id={H32} span_id={H16}", "traceparent: 00-{H32}-{H16}-01", "page_token={D6}", "next_cursor={D8}", "__cf_bm ok", "x-amzn-RequestId: {uuid}", "class A{D3}B{D3}", "UTC+02:00", "00:00:00:00", "12:34:56:78", "fe:ed", "a::b", "std::vector::size", "Foo::Bar::Baz"],
+    "wallet-like": ["0x{H64}", "tx {H64}", "block 0x{H64}", "bc1 is a prefix", "Qm{S44}", "bafybei{L52}", "nanoid {W21}", "{S22}", "youtube.com/watch?v={W11}", "ulid 01{U24}", "ksuid {A27}", "short id {A8}"],
+    "public-token": [lambda r: "cursor=" + fill(r, "{A16}"), "next_page={A24}", "docs/{H24}.html", "mongo id {H24}", "ObjectId(\"{H24}\")", "file_{A24}", "msg_{A24}", "chatcmpl-{A29}", "run_{A24}", "cus_{A14}", "pi_{A24}", "evt_{A24}", "in_1{A23}", "price_1{A23}", "req_{A14}", "gpt-4o-2024-08-06", "asst_{A24}", "toolu_01{A22}", "call_{A24}", "resp_{H48}"],
+}
