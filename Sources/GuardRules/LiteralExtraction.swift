@@ -110,7 +110,9 @@ struct LiteralExtraction {
         let literals = (walker.candidate(known) ?? []).flatMap(walker.finished).flatMap(walker.lengthened)
         let rarity = literals.isEmpty ? 0 : LiteralFrequency.rarity(literals)
         // Long runs are rarer than short literals, and found by looking at few bytes.
-        if let run = known.run, run.length >= 12, rarity < 30 { return RequiredLiterals(run: run) }
+        if let run = known.run, run.length >= 12, rarity < LiteralFrequency.rarity(run) {
+            return RequiredLiterals(run: run)
+        }
         guard rarity >= LiteralFrequency.useful, literals.allSatisfy({ !$0.bytes.isEmpty }) else { return .unknown }
         return RequiredLiterals(any: literals)
     }
