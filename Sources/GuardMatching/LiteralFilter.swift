@@ -5,26 +5,30 @@
 // 1. `RequiredLiterals` of P were extracted so that the match holds one of them, L, with between `before.min` and
 //    `before.max` bytes of the match in front of it (no bound: `max` is nil), and goes on behind it as `after` says.
 //    What the extraction does not understand makes P unknown, and P is then not in the filter: its owner always runs
-//   it.
+//    it. What a lookbehind asks for is an L too; it ends where the lookbehind stands and may begin in front of b. Then
+//    the bounds are of the match's bytes in front of L's end (`lead`).
 // 2. The filter reads T through `fold`, which maps bytes to bytes: ASCII letters to lower case, digits to `0`, the
 //    rest to itself. It maps L's letters and digits alike, so wherever T holds L in any case (and with any digits where
 //    L stands for `\d`), folded T holds folded L. That is more than P asks for, never less. A caseless `s` or `k` that
 //    T writes as U+017F or U+212A is another byte sequence: the extraction lists it as a literal of its own.
 // 3. Of each L four to eight bytes in a row are its fingerprint (the first two or three where it is shorter, with any
-//    bytes behind it where those are wanted). The bits of all fingerprints are set in a bitmap, and at every place of folded T
-//    the bit of the bytes there is looked up, so no fingerprint in T is passed over; zeros behind T stand in for the
-//    bytes that the last places lack. Places whose bit is set are looked up exactly: the literals that have this
-//    fingerprint are compared with the text around it.
+//    bytes behind it where those are wanted). The bits of all fingerprints are set in bitmaps, and at every place of
+//    folded T the bits of the bytes there are looked up, so no fingerprint in T is passed over; zeros behind T stand in
+//    for the bytes that the last places lack. Places whose bit is set are looked up exactly: the literals that have
+//    this fingerprint are compared with the text around it.
 // 4. An occurrence that begins at byte p has b in [p - before.max, p - before.min], and all bytes from b to p are of
 //    `before.bytes`: going back from p until the first byte that is none of them passes b at the latest where it stops.
 //    Just that is the window that is entered, so b lies in some window of P. Where the way back meets a window that the
 //    same kind of front made, it need not go on: that window begins where its own way back, over the same bytes and
 //    from further left, stopped. Where the bytes behind L cannot be those that follow it in a match, this occurrence is
-//    not the one of the match, and no window is entered.
+//    not the one of the match, and no window is entered; nor where a byte stands in front of L that an assertion there
+//    refuses, or that is none of `before.bytes` though the match holds a byte there.
 // 5. A required run of n bytes of a set lies in a run of bytes that are of any of the sets and at least as long as the
 //    shortest that is asked for; those are found in one pass, by bit masks. Every run of at least n bytes of the set
 //    itself covers one of any n places in a row, so to look at every n-th byte there finds all of them; the match's
 //    begin follows as in 4.
+// 6. Where matches in a part of T only are looked for, L lies in it, but for its lead; its surroundings are read as T
+//    has them.
 // A pattern without a window therefore has no match, and the leftmost match of one with windows is the first that is
 // found going through its windows in order. PCRE2 always sees the whole text, so lookbehind and lookahead see what they
 // would.
@@ -172,8 +176,9 @@ package struct LiteralFilter: Sendable {
             literals.append(
                 Literal(
                     start: UInt32(truncatingIfNeeded: pool.count), count: UInt32(truncatingIfNeeded: bytes.count),
-                    outputs: UInt32(truncatingIfNeeded: outputs.count)..<UInt32(
-                        truncatingIfNeeded: outputs.count + own.count)))
+                    outputs: UInt32(
+                        truncatingIfNeeded: outputs.count)..<UInt32(
+                            truncatingIfNeeded: outputs.count + own.count)))
             pool += bytes
             outputs += own
         }

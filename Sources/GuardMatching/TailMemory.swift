@@ -94,5 +94,7 @@ struct TailMemory {
 
     private static let visitCount = 256
     private static let stopCount = 64
-    private static func index(_ tail: Int32, _ place: Int) -> Int { (Int(tail) &* 83 &+ place / step) & (visitCount - 1) }
+    private static func index(_ tail: Int32, _ place: Int) -> Int {
+        (Int(tail) &* 83 &+ place / step) & (visitCount - 1)
+    }
 }
