@@ -45,7 +45,9 @@ package struct CompiledRule: Sendable {
     /// A pattern says for itself where case matters: what it looks for is lost in other letters.
     package var tellsCase: Bool {
         (detectors + (composed?.detectors ?? [])).contains {
-            $0.pattern.source.contains("(?-i") || $0.pattern.source.hasPrefix("(?i)")
+            let source = Array($0.pattern.source.utf8)
+            return source.starts(with: "(?i)".utf8)
+                || source.indices.contains { source[$0...].starts(with: "(?-i".utf8) }
         }
     }
 

@@ -9,7 +9,8 @@ extension RuleBundle {
     /// The readings of the decoded view beside the folded one that these rules are asked about.
     package func furtherReadings(than folded: FoldedView, of raw: Span<UInt8>) -> [DecodedView.Reading] {
         DecodedView.further(
-            than: folded, of: raw, keepsDistant: prefilter.readsDistant, vocabulary: prefilter.vocabulary)
+            than: folded, of: raw, keepsDistant: prefilter.readings.keepsDistant,
+            vocabulary: prefilter.readings.vocabulary)
     }
 
     /// Judges the readings of the decoded view beside the folded one, which has been judged: around what they changed,

@@ -112,9 +112,15 @@ package final class StreamPlan: Sendable {
     let rawLookbehind: Int
     let foldedLookbehind: Int
 
-    /// - Parameter judgeWhole: of the rules that judge complete texts.
-    package convenience init(rules: [StreamRule], holdBytes: Int = 65_536, judgeWhole: @escaping WholeJudge = nobody) {
-        self.init(rules: rules, holdBytes: holdBytes, judgeWhole) { StartTable($0.map(\.pattern)) }
+    /// - Parameters:
+    ///   - isLight: for a few answers: starts are not tested, which takes long to prepare.
+    ///   - judgeWhole: of the rules that judge complete texts.
+    package convenience init(
+        rules: [StreamRule], holdBytes: Int = 65_536, isLight: Bool = false, judgeWhole: @escaping WholeJudge = nobody
+    ) {
+        self.init(rules: rules, holdBytes: holdBytes, judgeWhole) {
+            StartTable($0.map(\.pattern), testedMax: isLight ? 0 : StartTable.testedMax)
+        }
     }
 
     /// A plan of patterns alone has nobody to judge complete texts: a failure, if it is asked to.

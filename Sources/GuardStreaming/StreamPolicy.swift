@@ -50,7 +50,7 @@ extension StreamPlan {
             rules.append(streamRule)
         }
         // As complete answers are judged, so that what a stream finds is what they find.
-        self.init(rules: rules, holdBytes: holdBytes) { text, rules, tokens, scratch, classifyNanoseconds in
+        self.init(rules: rules, holdBytes: holdBytes, isLight: bundle.isLight) { text, rules, tokens, scratch, classifyNanoseconds in
             var memory = EvaluationScratch(limits: scratch.limits)
             swap(&memory.match, &scratch)
             defer {

@@ -1,3 +1,5 @@
+import GuardCore
+
 #if canImport(Glibc)
     import Glibc
 #else
