@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The packs against texts made from published formats: recall by kind of credential and personal datum, findings in texts that
-only look like them. Seeded; nothing in it comes from a data set. The files
-`formats_*.py` beside it say the formats; here are the surroundings.
+only look like them. Seeded; nothing in it comes from a data set. `formats_*.py` say the formats; here are the surroundings.
 
     swift build -c release --product guardctl
     Benchmarks/packs/formats.py [--seed N] [--texts N] [--kinds] [--misses N] [--check]
@@ -49,7 +48,7 @@ def secrets(r, count):
     for line in LINES:
         kind, before, form, after = (part.replace("\\n", "\n") for part in line.split("|"))
         for _ in range(count):
-            yield placed(r, "secret/" + kind, fill(r, before, choices=False) + "@@" + after, fill(r, form, choices="$" not in form), "@@")
+            yield placed(r, "secret/" + kind, fill(r, before) + "@@" + after, fill(r, form), "@@")
     for kind, make in BLOCKS.items():
         for _ in range(count):
             yield placed(r, "secret/" + kind, r.choice(["@", "cat key.pem\n@\n", "key: |\n@\n"]), make(r))
@@ -72,7 +71,7 @@ def clean(r, count):
     for kind, forms in CLEAN.items():
         for form in forms:
             for number in range(count):
-                value = form(r) if callable(form) else fill(r, form, choices="[" in form and "{D3}, {D3}" not in form and "[\"" not in form and "['" not in form)
+                value = form(r) if callable(form) else fill(r, form)
                 yield "clean/" + kind, value if number == 0 else placed(r, kind, "@", value)[1], 0, 0
 
 

@@ -351,6 +351,16 @@ def routing(r):
     return body + str(-weighted(body, [3, 7, 1, 3, 7, 1, 3, 7]) % 10)
 
 
+def npi(r):
+    body = "1" + digits(r, 8)
+    return body + luhn("80840" + body)
+
+
+def dea(r):
+    body = digits(r, 6)
+    return fill(r, "[A B F M]{C1}") + body + str(weighted(body, [1, 2] * 3) % 10)
+
+
 def vin(r):
     letters = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"
     value = dict(zip(letters, list(range(10)) + [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9]))
@@ -444,7 +454,7 @@ PERSONAL = {
     "us/ein": (lambda r: f"{r.choice([12, 27, 45, 83])}-{r.randint(1000000, 9999999)}", ["EIN: ", "Employer Identification Number "]),
     "us/routing": (routing, ["routing number: ", "ABA routing ", "RTN "]), "us/account": (lambda r: digits(r, 10), ["account number: ", "bank account no. "]),
     "us/medicare-mbi": (lambda r: fill(r, "[1 4 9][A E K T]{D1}{D1}-[C F W]{D1}{D1}-[G H T][M N]{D2}"), ["MBI: ", "Medicare number "]),
-    "us/npi": (lambda r: (b := "1" + digits(r, 8)) + luhn("80840" + b), ["NPI: ", "NPI number "]), "us/dea": (lambda r: (b := digits(r, 6)) and fill(r, "[A B F M]{C1}") + b + str((weighted(b, [1, 2] * 3)) % 10), ["DEA number: "]),
+    "us/npi": (npi, ["NPI: ", "NPI number "]), "us/dea": (dea, ["DEA number: "]),
     "gb/nhs": (until(nhs), ["NHS number: ", "NHS no. "]), "gb/nhs-spaces": (lambda r: groups(until(nhs)(r), [3, 3]), ["NHS number: ", "NHS "]),
     "gb/nhs-bare": (lambda r: groups(until(nhs)(r), [3, 3]), None),
     "gb/nino": (simple("[AB CE JR PW SK][12 54 77]{D4}[A B C D]"), None), "gb/nino-spaces": (lambda r: groups(fill(r, "[AB CE JR PW SK]{D6}[A B C D]"), [2, 2, 2, 2]), ["National Insurance number: ", "NI number "]),
@@ -457,7 +467,7 @@ PERSONAL = {
     "fr/nir": (nir, ["NIR : ", "numéro de sécurité sociale "]), "fr/nir-groups": (lambda r: groups(nir(r), [1, 2, 2, 2, 3, 3]), None), "fr/siren": (lambda r: (b := digits(r, 8)) + luhn(b), ["SIREN : ", "SIREN "]),
     "es/dni": (dni, ["DNI: ", "DNI ", "NIF: "]), "id-bare/dni": (dni, None), "es/dni-dash": (lambda r: (t := dni(r))[:8] + "-" + t[8], ["DNI: ", "DNI "]), "es/nie": (nie, None), "es/cif": (cif, ["CIF: ", "NIF "]),
     "it/codice-fiscale": (codice_fiscale, None), "it/codice-fiscale-lower": (lambda r: codice_fiscale(r).lower(), ["codice fiscale: "]), "it/partita-iva": (lambda r: (b := digits(r, 10)) + luhn(b), ["partita IVA: ", "P.IVA "]),
-    "nl/bsn": (until(bsn), ["BSN: ", "burgerservicenummer "]), "be/nrn": (lambda r: (t := belgian(r)) and f"{t[:2]}.{t[2:4]}.{t[4:6]}-{t[6:9]}.{t[9:]}", None), "be/nrn-plain": (belgian, ["rijksregisternummer: ", "numéro national : "]),
+    "nl/bsn": (until(bsn), ["BSN: ", "burgerservicenummer "]), "be/nrn": (lambda r: re.sub(r"(..)(..)(..)(...)(..)", r"\1.\2.\3-\4.\5", belgian(r)), None), "be/nrn-plain": (belgian, ["rijksregisternummer: ", "numéro national : "]),
     "pl/pesel": (pesel, ["PESEL: ", "PESEL "]), "pl/nip": (lambda r: groups(until(nip)(r), [3, 3, 2], "-"), ["NIP: ", "NIP "]), "pt/nif": (nif, ["NIF: ", "contribuinte "]),
     "se/personnummer": (personnummer, ["personnummer: ", "personnr "]), "fi/hetu": (hetu, ["henkilötunnus: ", "HETU ", "hetu: "]), "id-bare/hetu": (hetu, None), "no/fodselsnummer": (until(fodselsnummer), ["fødselsnummer: ", "fødselsnr "]),
     "dk/cpr": (lambda r: born(r, "%d%m%y") + "-" + digits(r, 4), ["CPR: ", "CPR-nummer "]), "ch/ahv": (ahv, None), "at/svnr": (until(svnr), ["SVNR: ", "Sozialversicherungsnummer "]),

@@ -1,7 +1,7 @@
 """Published forms of credentials, one a line: kind | names of variables | form. Source of each form: the vendor's documentation
 of its keys, or its own secret scanning list. All values are drawn at random.
 
-`{A36}` are 36 characters of class A, `{A20-40}` 20 to 40; `[one two]` is a choice. A kind that ends in `*` has no mark of its own
+`{A36}` are 36 characters of class A, `{A20-40}` 20 to 40; `[one two]` is a choice of words. A kind that ends in `*` has no mark of its own
 and is written only where a name says what it is.
 """
 
@@ -20,15 +20,14 @@ CLASSES = {
 WORDS = "orders billing search media audit ledger portal events reports catalog".split()
 
 
-def fill(r, form, choices=True):
-    """The form with its choices made; without `choices` brackets are text."""
+def fill(r, form):
+    """The form with its choices made."""
     def draw(match):
         kind, least, most = match.group(1), int(match.group(2)), int(match.group(3) or match.group(2))
         text = "".join(r.choices(CLASSES[kind], k=r.randint(least, most)))
         # A sign at the end would belong to the text around it as much as to the key.
         return text if text[-1].isalnum() or kind not in "WB" else text[:-1] + r.choice(CLASSES["A"])
-    if choices:
-        form = re.sub(r"\[([^\]]*)\]", lambda m: r.choice(m.group(1).split(" ")), form)
+    form = re.sub(r"\[([^][{}\"',]+ [^][{}\"',]+)\]", lambda m: r.choice(m.group(1).split(" ")), form)
     form = form.replace("{uuid}", "{H8}-{H4}-4{H3}-a{H3}-{H12}").replace("{word}", r.choice(WORDS))
     form = re.sub(r"\{(jwt|pass|pem64)\}", lambda m: {"jwt": jwt, "pass": password, "pem64": pem64}[m.group(1)](r), form)
     return re.sub(r"\{([A-Za-z])(\d+)(?:-(\d+))?\}", draw, form)

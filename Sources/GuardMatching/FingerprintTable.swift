@@ -18,25 +18,24 @@ struct FingerprintTable: Sendable {
 
     /// A literal by its fingerprint.
     private struct Entry: Sendable {
-        /// Of the literal as many bytes as fit, among them the fingerprint, and which bits of `eight` those are.
+        /// Of the literal as many bytes as fit, among them the fingerprint.
         var eight: UInt64
-        var mask: UInt64
-        /// Where those bytes begin, counted back from the fingerprint.
-        var back: Int16
-        /// The same of the whole literal.
-        var offset: Int16
         var literal: Int32
+        /// Where the literal begins, counted back from the fingerprint.
+        var offset: Int16
+        /// The same of the bytes in `eight`.
+        var back: Int8
+        /// Bits of `eight` that are no bytes of the literal.
+        var others: UInt8
 
         init(_ bytes: [UInt8], offset: Int, number: Int) {
             let start = min(offset, max(0, bytes.count - FingerprintTable.entryBytes))
-            back = Int16(truncatingIfNeeded: offset - start)
+            let some = bytes[start...].prefix(FingerprintTable.entryBytes)
+            back = Int8(truncatingIfNeeded: offset - start)
             self.offset = Int16(truncatingIfNeeded: offset)
             literal = Int32(truncatingIfNeeded: number)
-            (eight, mask) = (0, 0)
-            for (place, byte) in bytes[start...].prefix(8).enumerated() {
-                eight |= UInt64(byte) << UInt64(8 * place)
-                mask |= 0xFF << UInt64(8 * place)
-            }
+            eight = some.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+            others = UInt8(8 * (FingerprintTable.entryBytes - some.count))
         }
     }
 
@@ -65,11 +64,16 @@ struct FingerprintTable: Sendable {
             of hash: UInt32, at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void
         ) {
             let bucket = Int(hash >> (32 &- bits))
-            for index in Int(buckets[bucket])..<Int(buckets[bucket + 1]) {
-                let entry = entries[index]
-                let start = place - Int(entry.back)
-                if start >= 0, guard_load64(text + start) & entry.mask == entry.eight {
-                    body(Int(entry.literal), place - Int(entry.offset))
+            buckets.withUnsafeBufferPointer { buckets in
+                entries.withUnsafeBufferPointer { entries in
+                    for index in Int(buckets[bucket])..<Int(buckets[bucket + 1]) {
+                        let entry = entries[index]
+                        let start = place - Int(entry.back)
+                        let wanted = UInt64.max &>> UInt64(entry.others)
+                        if start >= 0, guard_load64(text + start) & wanted == entry.eight {
+                            body(Int(entry.literal), place - Int(entry.offset))
+                        }
+                    }
                 }
             }
         }

@@ -5,26 +5,30 @@
 // 1. `RequiredLiterals` of P were extracted so that the match holds one of them, L, with between `before.min` and
 //    `before.max` bytes of the match in front of it (no bound: `max` is nil), and goes on behind it as `after` says.
 //    What the extraction does not understand makes P unknown, and P is then not in the filter: its owner always runs
-//   it.
+//    it. What a lookbehind asks for is an L too; it ends where the lookbehind stands and may begin in front of b. Then
+//    the bounds are of the match's bytes in front of L's end (`lead`).
 // 2. The filter reads T through `fold`, which maps bytes to bytes: ASCII letters to lower case, digits to `0`, the
 //    rest to itself. It maps L's letters and digits alike, so wherever T holds L in any case (and with any digits where
 //    L stands for `\d`), folded T holds folded L. That is more than P asks for, never less. A caseless `s` or `k` that
 //    T writes as U+017F or U+212A is another byte sequence: the extraction lists it as a literal of its own.
 // 3. Of each L four to eight bytes in a row are its fingerprint (the first two or three where it is shorter, with any
-//    bytes behind it where those are wanted). The bits of all fingerprints are set in a bitmap, and at every place of folded T
-//    the bit of the bytes there is looked up, so no fingerprint in T is passed over; zeros behind T stand in for the
-//    bytes that the last places lack. Places whose bit is set are looked up exactly: the literals that have this
-//    fingerprint are compared with the text around it.
+//    bytes behind it where those are wanted). The bits of all fingerprints are set in bitmaps, and at every place of
+//    folded T the bits of the bytes there are looked up, so no fingerprint in T is passed over; zeros behind T stand in
+//    for the bytes that the last places lack. Places whose bit is set are looked up exactly: the literals that have
+//    this fingerprint are compared with the text around it.
 // 4. An occurrence that begins at byte p has b in [p - before.max, p - before.min], and all bytes from b to p are of
 //    `before.bytes`: going back from p until the first byte that is none of them passes b at the latest where it stops.
 //    Just that is the window that is entered, so b lies in some window of P. Where the way back meets a window that the
 //    same kind of front made, it need not go on: that window begins where its own way back, over the same bytes and
 //    from further left, stopped. Where the bytes behind L cannot be those that follow it in a match, this occurrence is
-//    not the one of the match, and no window is entered.
+//    not the one of the match, and no window is entered; nor where a byte stands in front of L that an assertion there
+//    refuses, or that is none of `before.bytes` though the match holds a byte there.
 // 5. A required run of n bytes of a set lies in a run of bytes that are of any of the sets and at least as long as the
 //    shortest that is asked for; those are found in one pass, by bit masks. Every run of at least n bytes of the set
 //    itself covers one of any n places in a row, so to look at every n-th byte there finds all of them; the match's
 //    begin follows as in 4.
+// 6. Where matches in a part of T only are looked for, L lies in it, but for its lead; its surroundings are read as T
+//    has them.
 // A pattern without a window therefore has no match, and the leftmost match of one with windows is the first that is
 // found going through its windows in order. PCRE2 always sees the whole text, so lookbehind and lookahead see what they
 // would.
@@ -46,16 +50,16 @@ package struct LiteralFilter: Sendable {
         var front: Int32
         /// In `tails`; -1: none.
         var tail: Int32
-        /// Bit in `previous`; -1: any byte may stand in front.
-        var previous: Int32
         var lead: Int32
+        /// Bit in `previous`; -1: any byte may stand in front.
+        var previous: Int8
     }
 
     private struct Literal: Sendable {
         /// In `pool`.
-        var start: Int
-        var count: Int
-        var outputs: Range<Int>
+        var start: UInt32
+        var count: UInt32
+        var outputs: Range<UInt32>
     }
 
     private let literals: [Literal]
@@ -136,8 +140,8 @@ package struct LiteralFilter: Sendable {
                 leadMax = max(leadMax, literal.lead)
                 let output = Output(
                     pattern: number, front: front, tail: tails.add(literal.after),
-                    previous: Int32(truncatingIfNeeded: previous.firstIndex(of: own) ?? -1),
-                    lead: Int32(truncatingIfNeeded: literal.lead))
+                    lead: Int32(truncatingIfNeeded: literal.lead),
+                    previous: Int8(truncatingIfNeeded: previous.firstIndex(of: own) ?? -1))
                 if let place = places[literal.bytes] {
                     found[place].outputs.append(output)
                 } else {
@@ -171,7 +175,10 @@ package struct LiteralFilter: Sendable {
             }
             literals.append(
                 Literal(
-                    start: pool.count, count: bytes.count, outputs: outputs.count..<outputs.count + own.count))
+                    start: UInt32(truncatingIfNeeded: pool.count), count: UInt32(truncatingIfNeeded: bytes.count),
+                    outputs: UInt32(
+                        truncatingIfNeeded: outputs.count)..<UInt32(
+                            truncatingIfNeeded: outputs.count + own.count)))
             pool += bytes
             outputs += own
         }
@@ -197,7 +204,8 @@ package struct LiteralFilter: Sendable {
             // Literals of lookbehinds may stand in front of the matches.
             let from = max(0, range.lowerBound - leadMax)
             let part = UnsafeBufferPointer(rebasing: text[from..<range.upperBound])
-            Self.fold(part, into: &folded)
+            let isASCII = Self.fold(part, into: &folded)
+            candidates.tails.begin(isASCII: isASCII && range.upperBound == text.count)
             folded.withUnsafeBufferPointer { folded in
                 let scope = Scope(text: text, range: range, from: from)
                 if !runs.isEmpty {
@@ -221,18 +229,21 @@ package struct LiteralFilter: Sendable {
         let from: Int
     }
 
-    /// Folded, and zeros behind.
-    private static func fold(_ text: UnsafeBufferPointer<UInt8>, into folded: inout [UInt8]) {
+    /// Folded, and zeros behind. Says whether it is ASCII.
+    private static func fold(_ text: UnsafeBufferPointer<UInt8>, into folded: inout [UInt8]) -> Bool {
         let wanted = text.count + FingerprintTable.padding
         if folded.count < wanted { folded = [UInt8](repeating: 0, count: max(wanted, 2 * folded.count)) }
-        folded.withUnsafeMutableBufferPointer { folded in
+        return folded.withUnsafeMutableBufferPointer { folded in
+            var all: UInt8 = 0
             // Branch-free, so that the loop is vectorised.
             for index in 0..<text.count {
                 let byte = text[index]
+                all |= byte
                 let lower = byte | (byte &- 0x41 < 26 ? 0x20 : 0)
                 folded[index] = byte &- 0x30 < 10 ? 0x30 : lower
             }
             for index in text.count..<wanted { folded[index] = 0 }
+            return all < 0x80
         }
     }
 
@@ -282,19 +293,21 @@ package struct LiteralFilter: Sendable {
         _ candidates: inout CandidateSet
     ) {
         let literal = literals[number]
-        guard start >= 0, start + literal.count <= count else { return }
-        if literal.count > FingerprintTable.entryBytes {
-            for index in 0..<literal.count where folded[start + index] != pool[literal.start + index] { return }
+        let length = Int(literal.count)
+        guard start >= 0, start + length <= count else { return }
+        if length > FingerprintTable.entryBytes {
+            let first = Int(literal.start)
+            for index in 0..<length where folded[start + index] != pool[first + index] { return }
         }
         let start = start + scope.from
-        let end = start + literal.count
+        let end = start + length
         let previousBits = start > 0 ? previous[Int(scope.text[start - 1])] : .max
         for index in literal.outputs {
-            let output = outputs[index]
+            let output = outputs[Int(index)]
             if output.previous >= 0, previousBits >> UInt64(output.previous) & 1 == 0 { continue }
             if output.tail >= 0 {
                 if end < scope.text.count, !tails.mayBegin(output.tail, scope.text[end]) { continue }
-                guard tails.holds(output.tail, scope.text, at: end, &candidates.failures) else { continue }
+                guard tails.holds(output.tail, scope.text, at: end, &candidates.tails) else { continue }
             }
             enter(output, start + Int(output.lead), scope, &candidates)
         }

@@ -205,6 +205,9 @@ extension RuleBundle {
         let startBytes = detector.pattern.startBytes
         var from = 0
         var window = 0
+        /// Where a search of windows ends, and the last of them.
+        var end = 0
+        var last = -1
         var isKnown = isKnown
         if isKnown, !detector.contexts.isEmpty {
             // Where a context refuses a match the search goes on behind it, perhaps behind windows to come.
@@ -217,14 +220,17 @@ extension RuleBundle {
             if let through, from > through { return }
             if isKnown {
                 guard let next = Self.nextWindow(text, startBytes, from, &window, scratch.windows) else { return }
-                (from, through) = (next.lowerBound, next.upperBound - 1)
+                if window > last {
+                    (end, last) = Self.joined(text, startBytes, window, next.upperBound, scratch.windows)
+                }
+                (from, through) = (next.lowerBound, end - 1)
             }
             switch detector.firstMatch(
                 in: text, from: from, through: through, mode: .complete, scratch: &scratch.match)
             {
             case .none, .partial:
                 guard isKnown else { return }
-                window += 1
+                window = last + 1
             case .failed(let failure):
                 evaluation.failures.append(ScanFailure(rule: place.rule, reason: .init(failure)))
                 return
@@ -268,6 +274,24 @@ extension RuleBundle {
         }
         return nil
     }
+
+    /// Windows that follow with nothing between them that a match can begin with are searched by one call: its end and its
+    /// last window.
+    private static func joined(
+        _ text: Span<UInt8>, _ startBytes: ByteSet, _ window: Int, _ end: Int, _ windows: [ByteRange]
+    ) -> (end: Int, window: Int) {
+        var (end, last) = (end, window)
+        while last + 1 < windows.count, windows[last + 1].lowerBound - end <= gapMax,
+            windows[last + 1].upperBound <= text.count,
+            startBytes.firstIndex(in: text, from: end, to: windows[last + 1].lowerBound) == nil
+        {
+            last += 1
+            end = windows[last].upperBound
+        }
+        return (end, last)
+    }
+
+    private static let gapMax = 64
 
     /// Brings matches into their order and drops what several detectors of a rule found alike.
     package static func sort(_ matches: inout [RuleMatch]) {

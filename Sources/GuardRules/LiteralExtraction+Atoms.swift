@@ -347,6 +347,9 @@ extension LiteralExtraction {
             return .empty
         case UInt8(ascii: "<") where at(1) == UInt8(ascii: "="):
             index += 2
+            let isInside = isBehind
+            isBehind = true
+            defer { isBehind = isInside }
             var known = Known.empty
             known.behind = try body().exact.flatMap { $0.contains([]) ? nil : $0 }
             return known

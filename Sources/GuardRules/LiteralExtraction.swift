@@ -30,6 +30,8 @@ struct LiteralExtraction {
         var single: ByteSet?
         /// What its matches are made of, one after the other; where nothing better is known, `front` in one.
         var row: [Stretch]
+        /// Of alternatives that are long: what they are made of, each by itself.
+        var rows: [[Stretch]]?
         /// What stands in front of its matches.
         var guarded = Guard()
         /// Of a lookbehind: the text in front of it ends with one of these.
@@ -93,20 +95,24 @@ struct LiteralExtraction {
     struct NotUnderstood: Error {}
 
     private static let exactMax = 64
-    private static let literalBytesMax = 10
+    static let literalBytesMax = 10
 
     let source: [UInt8]
     var index = 0
     var isCaseless: Bool
-    private let isRaw: Bool
+    /// In a lookbehind, of which all strings are wanted.
+    var isBehind = false
+    let isRaw: Bool
 
     static func required(_ source: String, caseless: Bool, isRaw: Bool) -> RequiredLiterals {
         var walker = LiteralExtraction(source: Array(source.utf8), isCaseless: caseless, isRaw: isRaw)
         guard let known = try? walker.alternation(), walker.index == walker.source.count else { return .unknown }
-        let literals = (walker.candidate(known) ?? []).flatMap(walker.finished)
+        let literals = (walker.candidate(known) ?? []).flatMap(walker.finished).flatMap(walker.lengthened)
         let rarity = literals.isEmpty ? 0 : LiteralFrequency.rarity(literals)
         // Long runs are rarer than short literals, and found by looking at few bytes.
-        if let run = known.run, run.length >= 12, rarity < 30 { return RequiredLiterals(run: run) }
+        if let run = known.run, run.length >= 12, rarity < LiteralFrequency.rarity(run) {
+            return RequiredLiterals(run: run)
+        }
         guard rarity >= LiteralFrequency.useful, literals.allSatisfy({ !$0.bytes.isEmpty }) else { return .unknown }
         return RequiredLiterals(any: literals)
     }
@@ -159,74 +165,17 @@ struct LiteralExtraction {
         candidate(part.exact, before: .none, part.guarded) ?? part.required
     }
 
-    /// Cut to a length that keeps comparing short, at the rarest place, and with all cases of `s` and `k`.
-    func finished(_ literal: Literal) -> [Literal] {
-        if literal.lead > 0 { return finishedBehind(literal) }
-        var best: (rarity: Int, range: Range<Int>)?
-        for start in literal.bytes.indices {
-            var end = start
-            var long = 0
-            while end < literal.bytes.count, end - start < Self.literalBytesMax {
-                if hasLongCases, literal.bytes[end] == UInt8(ascii: "s") || literal.bytes[end] == UInt8(ascii: "k") {
-                    if long == 3 { break }
-                    long += 1
-                }
-                end += 1
-            }
-            let rarity = LiteralFrequency.rarity(literal.bytes[start..<end])
-            if rarity > best?.rarity ?? -1 { best = (rarity, start..<end) }
-        }
-        guard let range = best?.range else { return [literal] }
-        let before = literal.before + front([Array(literal.bytes[..<range.lowerBound])])
-        let after = row([Array(literal.bytes[range.upperBound...])]) + literal.after
-        return variants(literal.bytes[range]).map { bytes in
-            // What stands in front of a long case form is not of words.
-            let isFirst = range.lowerBound == 0 && bytes.first == literal.bytes.first
-            return Literal(bytes: bytes, before: before, previous: isFirst ? literal.previous : .all, after: after)
-        }
-    }
-
-    /// Of a literal that a lookbehind asks for, its end.
-    private func finishedBehind(_ literal: Literal) -> [Literal] {
-        var start = literal.bytes.count
-        var long = 0
-        while start > 0, literal.bytes.count - start < Self.literalBytesMax {
-            let byte = literal.bytes[start - 1]
-            if hasLongCases, byte == UInt8(ascii: "s") || byte == UInt8(ascii: "k") {
-                if long == 3 { break }
-                long += 1
-            }
-            start -= 1
-        }
-        return variants(literal.bytes[start...]).map {
-            Literal(bytes: $0, lead: $0.count, before: literal.before, after: literal.after)
-        }
-    }
-
-    /// With all cases of `s` and `k`.
-    private func variants(_ bytes: ArraySlice<UInt8>) -> [[UInt8]] {
-        var variants: [[UInt8]] = [[]]
-        for byte in bytes {
-            switch byte {
-            case UInt8(ascii: "s") where hasLongCases:
-                variants = variants.flatMap { [$0 + [byte], $0 + [0xC5, 0xBF]] }
-            case UInt8(ascii: "k") where hasLongCases:
-                variants = variants.flatMap { [$0 + [byte], $0 + [0xE2, 0x84, 0xAA]] }
-            default: for index in variants.indices { variants[index].append(byte) }
-            }
-        }
-        return variants
-    }
-
     func at(_ offset: Int) -> UInt8? { index + offset < source.count ? source[index + offset] : nil }
 
     // MARK: structure
 
     mutating func alternation() throws(NotUnderstood) -> Known {
         var result = try sequence()
+        var rows = [result.row]
         while at(0) == UInt8(ascii: "|") {
             index += 1
             let next = try sequence()
+            rows.append(next.row)
             let left = candidate(result)
             let right = candidate(next)
             var both = Known(
@@ -248,8 +197,14 @@ struct LiteralExtraction {
             }
             result = both
         }
+        // Of short ones the first character and a length say enough.
+        let isLong = rows.contains { $0.contains { $0.length.max ?? .max > Self.shortMost } }
+        if isLong, 2...Self.rowsMax ~= rows.count { result.rows = rows }
         return result
     }
+
+    private static let rowsMax = 4
+    private static let shortMost = 40
 
     /// A sequence's literals: the run that ends where the reader stands, and the best one before it.
     struct Run {
@@ -262,8 +217,8 @@ struct LiteralExtraction {
         /// Nothing but the run was seen.
         var isWhole = true
         var best: [Literal]?
-        /// Where in `row` begins what follows the best.
-        var bestEnd = 0
+        /// What follows the best: one of these.
+        var after: [[Stretch]] = [[]]
         /// The longest run of bytes of one kind.
         var longest: RequiredLiterals.Run?
         /// All that the sequence matches so far.
@@ -278,27 +233,46 @@ struct LiteralExtraction {
         mutating func offer(_ literals: [Literal]?) {
             guard let literals else { return }
             if let best, LiteralFrequency.score(literals) <= LiteralFrequency.score(best) { return }
-            (best, bestEnd) = (literals, row.count)
+            (best, after) = (literals, [[]])
         }
 
         /// From a certain length on, anything may follow.
-        mutating func append(_ stretches: [Stretch]) {
-            guard row.count < LiteralExtraction.rowMax else { return }
-            row += stretches
-            if row.count >= LiteralExtraction.rowMax { row.append(Stretch(.all, LengthRange(0, nil))) }
+        mutating func append(_ stretches: [Stretch], _ rows: [[Stretch]]? = nil) {
+            func appended(_ row: [Stretch], _ stretches: [Stretch]) -> [Stretch] {
+                guard row.count < LiteralExtraction.rowMax else { return row }
+                let row = row + stretches
+                return row.count < LiteralExtraction.rowMax ? row : row + [Stretch(.all, LengthRange(0, nil))]
+            }
+            row = appended(row, stretches)
+            let rows = rows.flatMap { $0.count * after.count <= LiteralExtraction.rowsMax ? $0 : nil } ?? [stretches]
+            after = after.flatMap { row in rows.map { appended(row, $0) } }
         }
 
         var required: [Literal]? {
-            best?.map { literal in
-                var literal = literal
-                literal.after += row[bestEnd...]
-                return literal
+            guard let best else { return nil }
+            // Of very many literals the first row would be as many times as many.
+            let after = best.count * after.count <= LiteralExtraction.afterMax ? after : [[]]
+            return best.flatMap { literal in
+                after.map { row in
+                    var literal = literal
+                    literal.after += row
+                    return literal
+                }
             }
         }
     }
 
-    private static let rowMax = 64
+    static let rowMax = 64
+    private static let afterMax = 4096
     private static let behindMax = 512
+
+    private func isRare(_ strings: [[UInt8]]) -> Bool {
+        strings.allSatisfy { $0.count >= Self.rareBytes && LiteralFrequency.rarity($0) >= Self.rareBits }
+    }
+
+    private static let rareBytes = 5
+    /// In half bits.
+    private static let rareBits = 48
 
     /// Ends the run; `gap` is what comes before the next one.
     func cut(_ run: inout Run, gap: Front) {
@@ -332,7 +306,7 @@ struct LiteralExtraction {
             guard let some = part.exact else {
                 let guarded = run.strings == [[]] ? run.guarded : Guard()
                 cut(&run, gap: gap(part, low, high))
-                run.append(row(part, low, high))
+                run.append(row(part, low, high), low == 1 && high == 1 ? part.rows : nil)
                 if low > 0, let required = part.required {
                     // The first time; what the part is repeated by comes behind it.
                     let more = row(part, low - 1, high.map { $0 - 1 })
@@ -350,6 +324,8 @@ struct LiteralExtraction {
                 }
                 continue
             }
+            // What is rare enough is not told apart any further.
+            if low == 0 || some.count > 1, !isBehind, isRare(run.strings) { cut(&run, gap: .none) }
             if low == 0 {
                 if high == 1, (some.count + 1) * run.strings.count <= Self.exactMax {
                     run.strings = Self.product(run.strings, some + [[]])
@@ -393,65 +369,6 @@ struct LiteralExtraction {
         run.offer(candidate(run.strings, before: run.before, run.guarded))
         known.required = run.required
         return known
-    }
-
-    /// What some strings are, character for character, or byte for byte of longer ones, where all are of one length.
-    func row(_ exact: [[UInt8]]) -> [Stretch] {
-        let low = exact.lazy.map(\.count).min() ?? 0
-        let high = exact.lazy.map(\.count).max() ?? 0
-        guard low == high, high <= Self.rowMax else {
-            return [Stretch(front(exact).bytes, LengthRange(low, high), isCharacters: hasLongCases)]
-        }
-        return (0..<high).map { place in
-            let front = front(exact.map { [$0[place]] })
-            return Stretch(front.bytes, LengthRange(1, 1), isCharacters: front.length.max ?? 2 > 1)
-        }
-    }
-
-    /// What two alternatives are: one character of either, then the rest of either as one stretch.
-    static func union(_ one: [Stretch], _ other: [Stretch]) -> [Stretch] {
-        let rows = [one, other]
-        let isCharacters = rows.joined().contains(where: \.isCharacters)
-        func joined(_ stretches: some Sequence<Stretch>, _ lengths: [LengthRange]) -> Stretch {
-            Stretch(
-                stretches.reduce(ByteSet()) { $0.union($1.bytes) },
-                lengths.dropFirst().reduce(lengths[0]) { $0.union($1) },
-                isCharacters: isCharacters)
-        }
-        func total(_ row: some Sequence<Stretch>) -> LengthRange { row.reduce(.zero) { $0 + $1.length } }
-        let isEnd = rows.contains { $0.first?.isOrEnd == true }
-        // An end that is not the first thing is not followed up.
-        let hasEnd = rows.joined().contains(where: \.isOrEnd)
-        guard rows.allSatisfy({ $0.first.map { $0.length.min > 0 } ?? false }) else {
-            if hasEnd { return [Stretch(.all, LengthRange(0, nil))] }
-            let whole = joined(rows.joined(), rows.map(total))
-            return whole.length.max == 0 ? [] : [whole]
-        }
-        var head = joined(rows.compactMap(\.first), [LengthRange(1, 1)])
-        head.isOrEnd = isEnd
-        if isEnd { return [head] }
-        if hasEnd { return [head, Stretch(.all, LengthRange(0, nil))] }
-        let rests = rows.map { row in
-            let whole = total(row)
-            return LengthRange(whole.min - 1, whole.max.map { $0 - 1 })
-        }
-        let rest = joined(rows.joined(), rests)
-        return rest.length.max == 0 ? [head] : [head, rest]
-    }
-
-    /// What a part is, so many times.
-    func row(_ part: Known, _ low: Int, _ high: Int?) -> [Stretch] {
-        if high == 0 || part.front.length.max == 0 { return [] }
-        if part.row.count == 1, let all = part.row.first, !all.isOrEnd {
-            return [Stretch(all.bytes, all.length.repeated(low, high), isCharacters: all.isCharacters)]
-        }
-        guard low > 0, low <= 8 else { return [Stretch(part.front.bytes, part.front.length.repeated(low, high))] }
-        var row = Array(repeatElement(part.row, count: low).joined())
-        if high != low {
-            let more = part.front.length.repeated(0, high.map { $0 - low })
-            row.append(Stretch(part.front.bytes, more))
-        }
-        return row
     }
 
     func gap(_ part: Known, _ low: Int, _ high: Int?) -> Front {

@@ -9,7 +9,7 @@ import GuardRules
 //     rules-benchmark FOLDER CORPUS RULES [SET.yaml ...]
 //
 // GUARD_BENCHMARK_ONLY=SET measures one set; with GUARD_BENCHMARK_SECONDS=N it is run for so long and nothing else, for
-// a profiler. GUARD_BENCHMARK_RULES=1 shows what single rules cost, GUARD_BENCHMARK_TEXTS=1 what single adversarial
+// a profiler; with GUARD_BENCHMARK_PIECE=PIECE on that, repeated. GUARD_BENCHMARK_RULES=1 shows what single rules cost, GUARD_BENCHMARK_TEXTS=1 what single adversarial
 // texts do, GUARD_BENCHMARK_READINGS=1 how the texts are read in the decoded view and what that costs
 // (and nothing else).
 
@@ -41,6 +41,10 @@ for (name, bundle) in sets {
         let rules = environment["GUARD_BENCHMARK_RAW"] == nil ? Array(bundle.rules.indices) : raw
         var scratch = EvaluationScratch()
         let start = ContinuousClock.now
+        var texts = texts
+        if let piece = environment["GUARD_BENCHMARK_PIECE"].map({ Array($0.utf8) }), !piece.isEmpty {
+            texts = [Array(Array(repeatElement(piece, count: 1024 / piece.count + 1).joined()).prefix(1024))]
+        }
         while ContinuousClock.now - start < .seconds(seconds) {
             for text in texts { _ = bundle.evaluate(text.span, rules: rules, scratch: &scratch) }
         }
