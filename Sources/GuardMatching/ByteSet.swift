@@ -44,6 +44,21 @@ package struct ByteSet: Sendable, Hashable {
         return set
     }
 
+    package func intersection(_ other: ByteSet) -> ByteSet {
+        var set = self
+        set.words = (
+            words.0 & other.words.0, words.1 & other.words.1, words.2 & other.words.2, words.3 & other.words.3
+        )
+        return set
+    }
+
+    /// All bytes but these.
+    package var complement: ByteSet {
+        var set = self
+        set.words = (~words.0, ~words.1, ~words.2, ~words.3)
+        return set
+    }
+
     package init(_ bytes: some Sequence<UInt8>) {
         self.init()
         for byte in bytes { insert(byte) }

@@ -22,7 +22,7 @@ package struct CandidateSet: ~Copyable {
     var folded: [UInt8] = []
     /// Where literals or runs may be: bits of `FingerprintTable` and `RunFinder`.
     var masks: [UInt64] = []
-    var failures = TailFailures()
+    var tails = TailMemory()
 
     package init() {}
 
@@ -30,7 +30,6 @@ package struct CandidateSet: ~Copyable {
     package mutating func reset(patterns count: Int) {
         for pattern in touched where Int(pattern) < last.count { last[Int(pattern)] = -1 }
         touched.removeAll(keepingCapacity: true)
-        failures.removeAll()
         windows.removeAll(keepingCapacity: true)
         if last.count < count { last += repeatElement(-1, count: count - last.count) }
     }

@@ -5,36 +5,37 @@ internal import CTextScan
 ///
 /// A literal of four bytes or more has a long one, four to eight bytes in a row (as many as the shortest of them has),
 /// looked up by a multiplicative hash (Fibonacci hashing, Knuth, TAOCP 3, 6.4) in a bitmap; shorter ones have short
-/// ones. Sixty-four bits or more for each fingerprint keep false hits below two in a hundred places; a thousand literals
-/// take 8 KiB.
+/// ones, few of them in groups by the halves of their bytes, many by hashes of two or three bytes. Sixty-four bits or more for
+/// each long fingerprint keep false hits below two in a hundred places; a thousand literals take 8 KiB.
 struct FingerprintTable: Sendable {
     /// Bytes of long fingerprints.
     private static let longBytes = 4...8
     /// How many bytes must be readable behind a text.
     static let padding = Int(GUARD_TEXT_PADDING)
     static let partBytes = Int(GUARD_PART_BYTES)
+    /// So many bytes of a literal are compared with the text before it is given back; all of shorter ones.
+    static let entryBytes = 8
 
     /// A literal by its fingerprint.
     private struct Entry: Sendable {
-        /// Of the literal as many bytes as fit, among them the fingerprint, and which bits of `eight` those are.
+        /// Of the literal as many bytes as fit, among them the fingerprint.
         var eight: UInt64
-        var mask: UInt64
-        /// Where those bytes begin, counted back from the fingerprint.
-        var back: Int16
-        /// The same of the whole literal.
-        var offset: Int16
         var literal: Int32
+        /// Where the literal begins, counted back from the fingerprint.
+        var offset: Int16
+        /// The same of the bytes in `eight`.
+        var back: Int8
+        /// Bits of `eight` that are no bytes of the literal.
+        var others: UInt8
 
         init(_ bytes: [UInt8], offset: Int, number: Int) {
-            let start = min(offset, max(0, bytes.count - 8))
-            back = Int16(truncatingIfNeeded: offset - start)
+            let start = min(offset, max(0, bytes.count - FingerprintTable.entryBytes))
+            let some = bytes[start...].prefix(FingerprintTable.entryBytes)
+            back = Int8(truncatingIfNeeded: offset - start)
             self.offset = Int16(truncatingIfNeeded: offset)
             literal = Int32(truncatingIfNeeded: number)
-            (eight, mask) = (0, 0)
-            for (place, byte) in bytes[start...].prefix(8).enumerated() {
-                eight |= UInt64(byte) << UInt64(8 * place)
-                mask |= 0xFF << UInt64(8 * place)
-            }
+            eight = some.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+            others = UInt8(8 * (FingerprintTable.entryBytes - some.count))
         }
     }
 
@@ -63,11 +64,16 @@ struct FingerprintTable: Sendable {
             of hash: UInt32, at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void
         ) {
             let bucket = Int(hash >> (32 &- bits))
-            for index in Int(buckets[bucket])..<Int(buckets[bucket + 1]) {
-                let entry = entries[index]
-                let start = place - Int(entry.back)
-                if start >= 0, guard_load64(text + start) & entry.mask == entry.eight {
-                    body(Int(entry.literal), place - Int(entry.offset))
+            buckets.withUnsafeBufferPointer { buckets in
+                entries.withUnsafeBufferPointer { entries in
+                    for index in Int(buckets[bucket])..<Int(buckets[bucket + 1]) {
+                        let entry = entries[index]
+                        let start = place - Int(entry.back)
+                        let wanted = UInt64.max &>> UInt64(entry.others)
+                        if start >= 0, guard_load64(text + start) & wanted == entry.eight {
+                            body(Int(entry.literal), place - Int(entry.offset))
+                        }
+                    }
                 }
             }
         }
@@ -79,7 +85,10 @@ struct FingerprintTable: Sendable {
     private let longBitmap: [UInt8]
     private let longBits: UInt32
     private let longMore: UInt32
-    private let shortBitmap: [UInt8]
+    private let threeBitmap: [UInt8]
+    private let threeBits: UInt32
+    private let twoBitmap: [UInt8]
+    private let twoBits: UInt32
     private let shortNibbles: [UInt8]
     private let usesVectors: Bool
 
@@ -91,12 +100,6 @@ struct FingerprintTable: Sendable {
         var long: [(hash: UInt32, entry: Entry)] = []
         var short = long
         var shortBytes: Set<[UInt8]> = []
-        var twoBytes: [UInt8] = []
-        func addShort(_ print: UInt32, _ entry: Entry) {
-            if twoBytes.isEmpty { twoBytes = [UInt8](repeating: 0, count: 1 << 13) }
-            twoBytes[Int(print >> 3)] |= 1 << UInt8(print & 7)
-            short.append((guard_hash(print, 0), entry))
-        }
         let longLeast = literals.lazy.map(\.count).filter { $0 >= Self.longBytes.lowerBound }.min() ?? 0
         let longCount = min(max(longLeast, Self.longBytes.lowerBound), Self.longBytes.upperBound)
         longMore = UInt32(longCount - 4)
@@ -109,8 +112,10 @@ struct FingerprintTable: Sendable {
             switch literal.count {
             case 1:
                 // Whatever follows.
-                for byte in 0...255 as ClosedRange<UInt32> { addShort(bytes(1) | byte << 8, entry) }
-            case ..<4: addShort(bytes(2), entry)
+                for byte in 0...255 as ClosedRange<UInt32> {
+                    short.append((guard_hash(bytes(1) | byte << 8, 0), entry))
+                }
+            case ..<4: short.append((guard_hash(bytes(2), 0), entry))
             default: long.append((guard_hash(bytes(4), bytes(4, from: longCount - 4)), entry))
             }
             if literal.count < 4 { shortBytes.insert(literal) }
@@ -118,21 +123,25 @@ struct FingerprintTable: Sendable {
         self.long = Kind(long)
         self.short = Kind(short)
 
-        let size = UInt32(Int.bitWidth - max(1, long.count).leadingZeroBitCount)
-        longBits = min(max(size + 6, 16), 22)
-        var bitmap = [UInt8](repeating: 0, count: long.isEmpty ? 0 : 1 << Int(longBits - 3))
-        for (hash, _) in long {
-            let place = hash >> (32 - longBits)
-            bitmap[Int(place >> 3)] |= 1 << UInt8(place & 7)
+        (longBitmap, longBits) = Self.bitmap(long.map(\.hash), bits: 16...22)
+
+        // Groups of many would let most places pass, and single bytes would fill a bitmap of hashes.
+        let isFew = shortBytes.count <= Self.groupedMax
+        let grouped = isFew ? shortBytes : shortBytes.filter { $0.count == 1 }
+        func hashed(_ count: Int) -> (bitmap: [UInt8], bits: UInt32) {
+            let hashes = shortBytes.filter { !isFew && $0.count == count }.map { literal in
+                guard_hash(literal.reversed().reduce(0) { $0 << 8 | UInt32($1) }, 0)
+            }
+            return Self.bitmap(hashes, bits: 16...18)
         }
-        longBitmap = bitmap
-        shortBitmap = twoBytes
+        (threeBitmap, threeBits) = hashed(3)
+        (twoBitmap, twoBits) = hashed(2)
 
         let places = Int(GUARD_SHORT_BYTES)
-        var nibbles = [UInt8](repeating: 0, count: short.isEmpty ? 0 : 32 * places)
+        var nibbles = [UInt8](repeating: 0, count: grouped.isEmpty ? 0 : 32 * places)
         // Those that begin alike share a group.
-        for (number, literal) in shortBytes.sorted(by: { $0.lexicographicallyPrecedes($1) }).enumerated() {
-            let group = UInt8(1) << UInt8(number * 8 / shortBytes.count)
+        for (number, literal) in grouped.sorted(by: { $0.lexicographicallyPrecedes($1) }).enumerated() {
+            let group = UInt8(1) << UInt8(number * 8 / grouped.count)
             for place in 0..<places {
                 for half in 0..<16 where place >= literal.count || Int(literal[place] & 15) == half {
                     nibbles[32 * place + half] |= group
@@ -145,52 +154,80 @@ struct FingerprintTable: Sendable {
         shortNibbles = nibbles
     }
 
-    /// Where the long fingerprint of a literal is: at its rarest bytes.
+    /// An `Entry` counts back to the begin of its literal in 16 bits.
+    private static let offsetMax = 32_000
+
+    /// The bits of some hashes, sixty-four or more for each of them; nothing of none.
+    private static func bitmap(_ hashes: [UInt32], bits range: ClosedRange<UInt32>) -> ([UInt8], UInt32) {
+        let size = UInt32(Int.bitWidth - max(1, hashes.count).leadingZeroBitCount)
+        let bits = min(max(size + 6, range.lowerBound), range.upperBound)
+        var bitmap = [UInt8](repeating: 0, count: hashes.isEmpty ? 0 : 1 << Int(bits - 3))
+        for hash in hashes {
+            let place = hash >> (32 - bits)
+            bitmap[Int(place >> 3)] |= 1 << UInt8(place & 7)
+        }
+        return (bitmap, bits)
+    }
+
+    /// As many short literals are told apart by the halves of their bytes in eight groups.
+    private static let groupedMax = 16
+
+    /// Where the long fingerprint of a literal is: at its rarest bytes, of those near enough to its begin.
     private static func offset(_ literal: [UInt8], _ count: Int) -> Int {
         var best = (rarity: -1, offset: 0)
-        for start in 0...(literal.count - count) {
+        for start in 0...min(literal.count - count, offsetMax) {
             let rarity = ByteRarity.halfBits(of: literal[start..<start + count])
             if rarity >= best.rarity { best = (rarity, start) }
         }
         return best.offset
     }
 
-    /// Sets the bits of the `count` bytes from `text` on where a fingerprint may begin: bit i of word w speaks of byte
-    /// 64 w + i. Zeros behind `count`.
+    /// Sets the bits of the `count` bytes from `text` on where a fingerprint may begin, long ones and short ones: bit i of
+    /// word w speaks of byte 64 w + i. Zeros behind `count`.
     ///
     /// - Parameters:
     ///   - text: folded, readable for `padding` bytes behind `count`, which is at most `partBytes`.
-    ///   - masks: (count + 63) / 64 of them.
-    func places(in text: UnsafePointer<UInt8>, count: Int, _ masks: UnsafeMutablePointer<UInt64>) {
-        longBitmap.withUnsafeBufferPointer { longBitmap in
-            shortBitmap.withUnsafeBufferPointer { shortBitmap in
-                shortNibbles.withUnsafeBufferPointer { shortNibbles in
-                    var prints = guard_prints(
-                        long_bitmap: longBitmap.isEmpty ? nil : longBitmap.baseAddress, long_bits: longBits,
-                        long_more: longMore,
-                        short_bitmap: shortBitmap.isEmpty ? nil : shortBitmap.baseAddress,
-                        short_nibbles: shortNibbles.isEmpty ? nil : shortNibbles.baseAddress)
-                    if usesVectors {
-                        guard_places_avx2(&prints, text, count, masks)
-                    } else {
-                        guard_places(&prints, text, count, masks)
+    ///   - longMasks: (count + 63) / 64, as `shortMasks`.
+    func places(
+        in text: UnsafePointer<UInt8>, count: Int, _ longMasks: UnsafeMutablePointer<UInt64>,
+        _ shortMasks: UnsafeMutablePointer<UInt64>
+    ) {
+        longBitmap.withUnsafeBufferPointer { long in
+            threeBitmap.withUnsafeBufferPointer { three in
+                twoBitmap.withUnsafeBufferPointer { two in
+                    shortNibbles.withUnsafeBufferPointer { nibbles in
+                        func some(_ bytes: UnsafeBufferPointer<UInt8>) -> UnsafePointer<UInt8>? {
+                            bytes.isEmpty ? nil : bytes.baseAddress
+                        }
+                        var prints = guard_prints(
+                            long_bitmap: some(long), long_bits: longBits, long_more: longMore,
+                            three_bitmap: some(three), three_bits: threeBits, two_bitmap: some(two),
+                            two_bits: twoBits, short_nibbles: some(nibbles))
+                        if usesVectors {
+                            guard_places_avx2(&prints, text, count, longMasks, shortMasks)
+                        } else {
+                            guard_places(&prints, text, count, longMasks, shortMasks)
+                        }
                     }
                 }
             }
         }
     }
 
-    /// Calls `body` with the literals of which up to eight bytes, the fingerprint among them, stand around `place`, and
-    /// with where they would begin.
+    /// Calls `body` with the literals of which up to eight bytes, the long fingerprint among them, stand around `place`,
+    /// and with where they would begin.
     ///
     /// - Parameter text: folded, readable for `padding` bytes behind `place`.
     @inline(__always)
-    func forEachLiteral(at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void) {
-        let four = guard_load32(text + place)
-        if !longBitmap.isEmpty {
-            long.forEachLiteral(
-                of: guard_hash(four, guard_load32(text + place + Int(longMore))), at: place, in: text, body)
-        }
-        if !shortBitmap.isEmpty { short.forEachLiteral(of: guard_hash(four & 0xFFFF, 0), at: place, in: text, body) }
+    func forEachLong(at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void) {
+        long.forEachLiteral(
+            of: guard_hash(guard_load32(text + place), guard_load32(text + place + Int(longMore))), at: place,
+            in: text, body)
+    }
+
+    /// As `forEachLong`, of short fingerprints.
+    @inline(__always)
+    func forEachShort(at place: Int, in text: UnsafePointer<UInt8>, _ body: (Int, Int) -> Void) {
+        short.forEachLiteral(of: guard_hash(guard_load32(text + place) & 0xFFFF, 0), at: place, in: text, body)
     }
 }

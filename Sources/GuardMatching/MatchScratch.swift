@@ -16,10 +16,11 @@ package struct MatchScratch: ~Copyable {
     private var pairs: Int
     /// Number of groups that the last match set, plus one.
     var captureTop: Int = 0
-    /// What hard starts of the text may still cost; `nil`: only PCRE2's own limit holds.
-    var allowance: Allowance?
+    /// What hard starts of the text may still cost; `nil`: only PCRE2's own limit holds. Kept and set again where
+    /// searches of a rule are interrupted by those of another.
+    package var allowance: Allowance?
 
-    struct Allowance {
+    package struct Allowance: Sendable {
         /// All that the text has, and what is left of it.
         let total: Int
         var left: Int

@@ -24,7 +24,7 @@ import GuardCore
 //
 // What asks where a search began or moves a match's start (`\G`, `(*SKIP)`, `\K`) has no parts: each start has the same
 // share of the allowance. Nor has what begins with a multiline `^` or `.*`, of which the engine tries line starts only:
-// there each line has its share.
+// there each line of what is searched has its share.
 extension Pattern {
     /// Starts of the call behind a hard start.
     private static let startsMin = 16
@@ -34,8 +34,13 @@ extension Pattern {
         _ subject: Span<UInt8>, _ from: Int, _ through: Int?, _ mode: MatchMode, _ scratch: inout MatchScratch
     ) -> MatchOutcome {
         if usesBackslashG || usesBackslashK || usesSearchVerbs || isLineSearched {
-            let starts = isLineSearched ? Self.lines(subject, from) : subject.count + 1
-            scratch.setLimits(steps: max(1, (scratch.allowance?.total ?? 0) / starts), lastStart: through)
+            let total = scratch.allowance?.total ?? 0
+            var share = total / (subject.count + 1)
+            if isLineSearched {
+                let end = min(through.map { $0 + 1 } ?? subject.count, subject.count)
+                share = share * max(1, end - from) / Self.lines(subject, from, end)
+            }
+            scratch.setLimits(steps: max(1, share), lastStart: through)
             return run(subject, from, mode, &scratch)
         }
         // No match is empty, so none begins at the end; a search from there is one all the same.
@@ -122,9 +127,10 @@ extension Pattern {
         }
     }
 
-    private static func lines(_ subject: Span<UInt8>, _ from: Int) -> Int {
+    /// Of the stretch that is searched: what lies behind is not read for each of many stretches.
+    private static func lines(_ subject: Span<UInt8>, _ from: Int, _ end: Int) -> Int {
         var lines = 1
-        for index in from..<subject.count where subject[index] == 0x0A || subject[index] == 0x0D { lines += 1 }
+        for index in from..<max(from, end) where subject[index] == 0x0A || subject[index] == 0x0D { lines += 1 }
         return lines
     }
 

@@ -29,13 +29,22 @@ package struct RequiredLiterals: Sendable, Hashable {
         /// As `LiteralFilter.fold` leaves bytes: ASCII letters in lower case, `0` for every digit; other bytes of a
         /// longer character stand as they are.
         package var bytes: [UInt8]
+        /// So many of the literal's bytes come first, `before` is what the match holds in front of the next one: 0, or
+        /// all of them for what a lookbehind asks for, which may begin in front of the match.
+        package var lead: Int
         package var before: Front
+        /// Bytes one of which stands in front of the literal, unless the text begins with it.
+        package var previous: ByteSet
         /// What the match goes on with behind the literal, as far as that is known: these one after the other.
         package var after: [Stretch]
 
-        package init(bytes: [UInt8], before: Front, after: [Stretch] = []) {
+        package init(
+            bytes: [UInt8], lead: Int = 0, before: Front, previous: ByteSet = .all, after: [Stretch] = []
+        ) {
             self.bytes = bytes
+            self.lead = lead
             self.before = before
+            self.previous = previous
             self.after = after
         }
     }

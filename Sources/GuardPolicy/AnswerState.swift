@@ -19,7 +19,11 @@ struct AnswerState {
     var evidence = TokenEvidence()
     /// Time that output rules took, all events together.
     var rulesNanoseconds: UInt64 = 0
+    /// Of those, what classifiers of rules on the whole answer took; a stream counts them itself.
+    var classifyNanoseconds: UInt64 = 0
+    /// What the request took.
     var inputRulesMicroseconds = 0
+    var inputClassifyMicroseconds: Int?
     /// The guard ended the stream at the output limit that the server ignored.
     var isCutAtLimit = false
     /// Our own count of the text, by channel in the order of the evidence: made when the answer is first counted,

@@ -76,7 +76,9 @@ package final class EngineMetrics: EngineObserver {
         metrics.requestSeconds.series(route).observe(Double(max(0, duration)) / 1000)
         let stages = record.latency.guardMicroseconds
         var total = 0
-        for (stage, value) in [("parse", stages.parse), ("count", stages.count), ("rules", stages.rules)] {
+        for (stage, value) in [
+            ("parse", stages.parse), ("count", stages.count), ("rules", stages.rules), ("classify", stages.classify),
+        ] {
             guard let value else { continue }
             total += value
             metrics.guardSeconds.series(stage).observe(Double(value) / 1_000_000)

@@ -19,6 +19,7 @@ extension Exchange {
         // What the answer says it is counts, not what was asked for (DESIGN section 4).
         let isStream = type == "text/event-stream"
         answer.inputRulesMicroseconds = record.latency.guardMicroseconds.rules ?? 0
+        answer.inputClassifyMicroseconds = record.latency.guardMicroseconds.classify
         if isStream { answer.stream = makeInspector(endpoint) }
         return isMonitoring ? .observe : isStream ? .inspect : .collect
     }
@@ -36,10 +37,7 @@ extension Exchange {
         guard let endpoint else { return unchanged }
         let begin = monotonicNanoseconds()
         answer.endNanoseconds = begin
-        defer {
-            let before = record.latency.guardMicroseconds.rules ?? 0
-            record.latency.guardMicroseconds.rules = before + microseconds(since: begin)
-        }
+        defer { addRulesTime(since: begin) }
         let view: AnswerView
         do { view = try AnswerView.parse(endpoint, body: body, limits: snapshot.options.request.json) } catch {
             return unreadable(body)
@@ -142,6 +140,7 @@ extension Exchange {
                 segments, phase: .output, mode: snapshot.rulesMode, selection: selection, cache: engine.verdicts,
                 tenant: tenant.id, tokens: snapshot.ruleTokens(model), scratch: &scratch)
         }
+        answer.classifyNanoseconds += verdict.classifyNanoseconds
         record.findings += verdict.findings
         record.scan.segments += segments.count
         record.scan.bytes += verdict.bytes

@@ -202,7 +202,9 @@ extension Exchange {
             verdict.blocking += mask.edit.rules.map { snapshot.bundle.rules[$0].id }
         }
         placeholders = verdict.placeholders
-        record.latency.guardMicroseconds.rules = microseconds(since: begin)
+        let classify = Int(verdict.classifyNanoseconds / 1000)
+        record.latency.guardMicroseconds.rules = max(0, microseconds(since: begin) - classify)
+        if verdict.classifyNanoseconds > 0 { record.latency.guardMicroseconds.classify = classify }
         record.findings += verdict.findings
         record.scan.segments += segments.count
         record.scan.bytes += verdict.bytes

@@ -76,10 +76,13 @@ extension Exchange {
         }
     }
 
-    private func addRulesTime(since begin: UInt64) {
+    func addRulesTime(since begin: UInt64) {
         answer.rulesNanoseconds += monotonicNanoseconds() - begin
+        let classify = answer.classifyNanoseconds + (answer.stream?.statistics.classifyNanoseconds ?? 0)
         record.latency.guardMicroseconds.rules =
-            answer.inputRulesMicroseconds + Int(answer.rulesNanoseconds / 1000)
+            answer.inputRulesMicroseconds + Int((answer.rulesNanoseconds - min(classify, answer.rulesNanoseconds)) / 1000)
+        guard classify > 0 || answer.inputClassifyMicroseconds != nil else { return }
+        record.latency.guardMicroseconds.classify = (answer.inputClassifyMicroseconds ?? 0) + Int(classify / 1000)
     }
 
     /// The forwarded limit ends a stream. This is only for servers that ignore it: what their events prove over the

@@ -16,6 +16,8 @@ package struct InputVerdict: Sendable {
     package var masks: [(segment: Int, edit: TextEdit)] = []
     package var failures: [(segment: Int, rule: RuleID, reason: ScanFailure.Reason)] = []
     package var bytes = 0
+    /// Time that classifiers took.
+    package var classifyNanoseconds: UInt64 = 0
     /// What reversible masks have taken out.
     package var placeholders = PlaceholderTable()
 }
@@ -32,6 +34,7 @@ extension RuleBundle {
         tenant: String? = nil, tokens: (any TokenCounting)? = nil, scratch: inout EvaluationScratch
     ) -> InputVerdict {
         var verdict = InputVerdict()
+        scratch.classifyNanoseconds = 0
         for (index, segment) in segments.enumerated() {
             verdict.bytes += segment.text.count
             let evaluation = evaluate(
@@ -68,15 +71,25 @@ extension RuleBundle {
                 }
             }
         }
+        verdict.classifyNanoseconds = scratch.classifyNanoseconds
         return verdict
     }
 
-    /// The text of a tool call is JSON as a rule: what was JSON is so afterwards, with the masks as they are or escaped
-    /// once more. False: neither, so the edits may not be made.
+    /// The text of a tool call is JSON as a rule: what was JSON is so afterwards, with masks in strings escaped where they
+    /// have to be. False: it is not, so the edits may not be made. Streams do the same (`ChannelTrack`).
+    ///
+    /// - Parameter edits: ascending.
     private static func keepJSON(_ edits: inout [TextEdit], _ text: [UInt8]) -> Bool {
         func isJSON(_ text: [UInt8]) -> Bool { (try? JSONDocument(text)) != nil }
-        guard isJSON(text), !isJSON(apply(edits, to: text)) else { return true }
-        for index in edits.indices { edits[index].replacement = JSONEscape.escaped(edits[index].replacement) }
+        guard isJSON(text) else { return true }
+        var scan = JSONStringScan()
+        var at = 0
+        for index in edits.indices {
+            let start = edits[index].range.lowerBound
+            scan.read(text[at..<max(at, start)])
+            edits[index].replacement = scan.fitting(edits[index].replacement)
+            at = max(at, start)
+        }
         return isJSON(apply(edits, to: text))
     }
 }

@@ -28,7 +28,9 @@ package struct PromptBuilder: Sendable {
     package func text(_ text: [UInt8], addsSpecialTokens: Bool = true) -> TokenizerInput {
         switch counting {
         case .mistralCommon: TokenizerInput(text: text, specials: .asText, addsSpecialTokens: addsSpecialTokens)
-        case .llamacpp: TokenizerInput(text: text, specials: .parseControl, addsSpecialTokens: true)
+        case .llamacpp:
+            TokenizerInput(
+                text: text, specials: .parseControl, addsSpecialTokens: true, why: llamaWhy(of: text))
         case .hf, .hf5, .transformers5, .tgi, .ollama:
             // Ollama puts a completion into its own template.
             TokenizerInput(
@@ -55,12 +57,20 @@ package struct PromptBuilder: Sendable {
             if tokenizer.addsStartToken, let bos = tokenizer.bosToken, prompt.starts(with: bos.utf8) {
                 prompt.removeFirst(bos.utf8.count)
             }
+            why += llamaWhy(of: prompt)
         case .tgi:
             if Array(chat.messages.elements).last?["role"]?.string == "assistant" { why.append("tgi_prefill") }
         case .hf, .hf5, .transformers5, .mistralCommon, .ollama: break
         }
         return TokenizerInput(
             text: prompt, specials: .parseControl, addsSpecialTokens: addsSpecialTokens, why: why)
+    }
+
+    /// llama.cpp takes runs of spaces that are tokens of their own (Gemma) out of a text before it writes `▁` for spaces, so
+    /// it does not find them where a text has written the character itself.
+    private func llamaWhy(of text: [UInt8]) -> [String] {
+        let mark: [UInt8] = [0xE2, 0x96, 0x81]
+        return tokenizer.readsWordMarks && text.firstRange(of: mark + mark) != nil ? ["llamacpp_word_marks"] : []
     }
 }
 

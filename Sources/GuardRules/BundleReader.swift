@@ -173,34 +173,17 @@ struct BundleReader {
     }
 
     private func content(_ path: String, _ problems: inout [Diagnostic]) -> [UInt8]? {
-        // A FIFO would keep `open` waiting for a writer.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else {
-            problems.append(Diagnostic(file: path, "cannot read the file: \(reason())"))
+        do throws(WholeFile.Failure) {
+            return try WholeFile.read(path, maximum: limits.fileBytes, isRegular: true)
+        } catch {
+            let message =
+                switch error {
+                case .unreadable(let reason): "cannot read the file: \(reason)"
+                case .notRegular: "is not a regular file"
+                case .tooLarge(let maximum): "the file has more than \(maximum) bytes"
+                }
+            problems.append(Diagnostic(file: path, message))
             return nil
-        }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            problems.append(Diagnostic(file: path, "is not a regular file"))
-            return nil
-        }
-        var content: [UInt8] = []
-        content.reserveCapacity(min(max(0, Int(status.st_size)), limits.fileBytes))
-        var chunk = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else {
-                problems.append(Diagnostic(file: path, "cannot read the file: \(reason())"))
-                return nil
-            }
-            if count == 0 { return content }
-            content.append(contentsOf: chunk[..<count])
-            guard content.count <= limits.fileBytes else {
-                problems.append(Diagnostic(file: path, "the file has more than \(limits.fileBytes) bytes"))
-                return nil
-            }
         }
     }
 

@@ -45,7 +45,9 @@ package struct CompiledRule: Sendable {
     /// A pattern says for itself where case matters: what it looks for is lost in other letters.
     package var tellsCase: Bool {
         (detectors + (composed?.detectors ?? [])).contains {
-            $0.pattern.source.contains("(?-i") || $0.pattern.source.hasPrefix("(?i)")
+            let source = Array($0.pattern.source.utf8)
+            return source.starts(with: "(?i)".utf8)
+                || source.indices.contains { source[$0...].starts(with: "(?-i".utf8) }
         }
     }
 
@@ -87,22 +89,21 @@ package struct Detector: Sendable {
     /// The leftmost match of the view's text `text` that begins at or after `from`. With contexts, a match that none of
     /// them refuses but that text to come decides about is `partial` at its start.
     ///
-    /// - Parameter through: if given, the last byte at which the match may begin; for complete text only, and not with
-    ///   contexts, which go on behind a match that they refuse.
+    /// - Parameter through: if given, the last byte at which the match may begin; for complete text only.
     package func firstMatch(
         in text: Span<UInt8>, from: Int, through: Int? = nil, mode: MatchMode, scratch: inout MatchScratch
     ) -> MatchOutcome {
         if contexts.isEmpty { return candidate(in: text, from: from, through: through, mode: mode, scratch: &scratch) }
         var from = from
         while true {
-            let outcome = candidate(in: text, from: from, through: nil, mode: mode, scratch: &scratch)
+            let outcome = candidate(in: text, from: from, through: through, mode: mode, scratch: &scratch)
             guard case .match(let range) = outcome else { return outcome }
             switch contexts.verdict(of: range, in: text, mode: mode, scratch: &scratch) {
             case .accepted:
                 // The groups are those of the contexts now.
-                return candidate(in: text, from: from, through: nil, mode: mode, scratch: &scratch)
+                return candidate(in: text, from: from, through: through, mode: mode, scratch: &scratch)
             case .rejected:
-                guard range.upperBound < text.count else { return .none }
+                guard range.upperBound < min(text.count, through.map { $0 + 1 } ?? .max) else { return .none }
                 from = range.upperBound
             case .open: return .partial(start: range.lowerBound)
             case .failed(let failure): return .failed(failure)

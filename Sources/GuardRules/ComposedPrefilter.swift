@@ -19,13 +19,13 @@ struct ComposedPrefilter: Sendable {
         /// By pattern: nothing is known of it.
         let isUnknown: [Bool]
 
-        init(_ rules: [CompiledRule], _ view: TextView) {
+        init(_ rules: [CompiledRule], _ view: TextView, filters: Bool) {
             var members: [Member] = []
             var literals: [RequiredLiterals] = []
             for rule in rules where rule.view == view {
                 guard let composed = rule.composed, !rule.isFlat else { continue }
                 members.append(Member(rule: rule.index, tree: composed.tree, first: literals.count))
-                literals += composed.detectors.map { PrefilterPlan.literals(of: $0) }
+                literals += composed.detectors.map { filters ? PrefilterPlan.literals(of: $0) : .unknown }
             }
             self.members = members
             filter = LiteralFilter(literals)
@@ -61,12 +61,12 @@ struct ComposedPrefilter: Sendable {
     private let folded: View
     private let decoded: View
 
-    init(_ rules: [CompiledRule]) {
+    init(_ rules: [CompiledRule], filters: Bool) {
         ruleCount = rules.count
         self.rules = rules.filter { !$0.isFlat }.map(\.index)
-        raw = View(rules, .raw)
-        folded = View(rules, .folded)
-        decoded = View(rules, .decoded)
+        raw = View(rules, .raw, filters: filters)
+        folded = View(rules, .folded, filters: filters)
+        decoded = View(rules, .decoded, filters: filters)
     }
 
     /// Sets `scratch.mayHold`.

@@ -26,9 +26,11 @@ package struct ComposedRule: Sendable {
         package var explanation: String?
     }
 
-    package struct Result: Sendable, Hashable {
+    package struct Result: Sendable {
         package var matches: [Match] = []
         package var failures: [ScanFailure.Reason] = []
+        /// Time that its classifiers took.
+        package var classifyNanoseconds: UInt64 = 0
     }
 
     /// What one evaluation of a text is asked with, and what it knows so far.
@@ -40,6 +42,7 @@ package struct ComposedRule: Sendable {
         /// By leaf; nil: not asked yet. Of a text, not of one of its readings.
         var leaves: [[Match]?]
         var failures: [ScanFailure.Reason] = []
+        var classifyNanoseconds: UInt64 = 0
     }
 
     /// One reading of a text by a view.
@@ -83,6 +86,7 @@ package struct ComposedRule: Sendable {
         }
         result.matches = Self.merged(result.matches)
         result.failures = run.failures
+        result.classifyNanoseconds = run.classifyNanoseconds
         return result
     }
 

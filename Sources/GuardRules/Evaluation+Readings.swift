@@ -9,7 +9,8 @@ extension RuleBundle {
     /// The readings of the decoded view beside the folded one that these rules are asked about.
     package func furtherReadings(than folded: FoldedView, of raw: Span<UInt8>) -> [DecodedView.Reading] {
         DecodedView.further(
-            than: folded, of: raw, keepsDistant: prefilter.readsDistant, vocabulary: prefilter.vocabulary)
+            than: folded, of: raw, keepsDistant: prefilter.readings.keepsDistant,
+            vocabulary: prefilter.readings.vocabulary)
     }
 
     /// Judges the readings of the decoded view beside the folded one, which has been judged: around what they changed,
@@ -22,6 +23,8 @@ extension RuleBundle {
         _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
         var known: Set<Place>?
+        scratch.readingWork = .init(bytes: readings.reduce(0) { $0 + $1.text.count })
+        defer { scratch.readingWork = nil }
         for reading in readings {
             let plan =
                 phase == .input
@@ -49,6 +52,11 @@ extension RuleBundle {
                         known?.insert(Place(rule: match.rule, range: range)).inserted == true,
                         !matchesAlone(match.rule, raw.extracting(range), &scratch)
                     else { continue }
+                    // As in one text: a bound of all matches, and a failure beyond it.
+                    guard evaluation.matches.count < scratch.matchesMax else {
+                        evaluation.failures.append(ScanFailure(rule: match.rule, reason: .tooManyMatches))
+                        return
+                    }
                     evaluation.matches.append(RuleMatch(rule: match.rule, range: range, mask: match.mask))
                 }
             }

@@ -80,6 +80,19 @@ package struct EvaluationScratch: ~Copyable {
     var wanted: [UInt32] = []
     var windows: [ByteRange] = []
     var spent: [(rule: Int, nanoseconds: UInt64)] = []
+    /// Time that classifiers took since whoever wants to know set it to 0; part of what evaluation takes.
+    package var classifyNanoseconds: UInt64 = 0
+    /// Set while further readings are judged.
+    var readingWork: ReadingWork?
+
+    /// What patterns may still do on further readings: a rule's work is bounded for all of them together, however many
+    /// stretches they have.
+    struct ReadingWork {
+        /// Of all readings.
+        var bytes: Int
+        /// By pattern, of those that have been run.
+        var left: [ObjectIdentifier: MatchScratch.Allowance] = [:]
+    }
 
     package init(limits: MatchLimits = MatchLimits(), matchesMax: Int = 100_000) {
         match = MatchScratch(limits: limits)
@@ -141,8 +154,8 @@ extension RuleBundle {
     ) {
         scratch.wanted.removeAll(keepingCapacity: true)
         if scratch.usesPrefilter {
-            // A match that counts lies in the stretch, with its literals and what the filter knows of their surroundings.
-            plan.filter.scan(text.extracting(part?.stretch ?? 0..<text.count), into: &scratch.candidates)
+            // A match that counts lies in the stretch.
+            plan.filter.scan(text, within: part?.stretch, into: &scratch.candidates)
             scratch.wanted.append(contentsOf: scratch.candidates.touched)
             scratch.wanted.append(contentsOf: plan.filter.unknown)
             scratch.wanted.sort()
@@ -158,12 +171,6 @@ extension RuleBundle {
             var isKnown = scratch.usesPrefilter && scratch.candidates.contains(detector)
             if isKnown {
                 scratch.candidates.windows(of: detector, into: &scratch.windows)
-                if let start = part?.stretch.lowerBound, start > 0 {
-                    for index in scratch.windows.indices {
-                        let window = scratch.windows[index]
-                        scratch.windows[index] = window.lowerBound + start..<window.upperBound + start
-                    }
-                }
                 // Most candidates end here, before anything of the rule is touched.
                 var first = 0
                 guard Self.nextWindow(text, plan.startBytes[detector], 0, &first, scratch.windows) != nil else {
@@ -188,10 +195,19 @@ extension RuleBundle {
         _ part: Part?, _ scratch: inout EvaluationScratch, _ evaluation: inout Evaluation
     ) {
         let detector = place.detector
-        scratch.match.beginText(bytes: text.count)
+        let pattern = ObjectIdentifier(detector.pattern)
+        if let left = scratch.readingWork?.left[pattern] {
+            scratch.match.allowance = left
+        } else {
+            scratch.match.beginText(bytes: scratch.readingWork?.bytes ?? text.count)
+        }
+        defer { scratch.readingWork?.left[pattern] = scratch.match.allowance }
         let startBytes = detector.pattern.startBytes
         var from = 0
         var window = 0
+        /// Where a search of windows ends, and the last of them.
+        var end = 0
+        var last = -1
         var isKnown = isKnown
         if isKnown, !detector.contexts.isEmpty {
             // Where a context refuses a match the search goes on behind it, perhaps behind windows to come.
@@ -199,17 +215,22 @@ extension RuleBundle {
             while from < text.count, text[from] & 0xC0 == 0x80 { from += 1 }
         }
         while from < text.count {
-            var through: Int?
+            // A reading is searched where it is judged, and no further.
+            var through = part.map { $0.stretch.upperBound - 1 }
+            if let through, from > through { return }
             if isKnown {
                 guard let next = Self.nextWindow(text, startBytes, from, &window, scratch.windows) else { return }
-                (from, through) = (next.lowerBound, next.upperBound - 1)
+                if window > last {
+                    (end, last) = Self.joined(text, startBytes, window, next.upperBound, scratch.windows)
+                }
+                (from, through) = (next.lowerBound, end - 1)
             }
             switch detector.firstMatch(
                 in: text, from: from, through: through, mode: .complete, scratch: &scratch.match)
             {
             case .none, .partial:
                 guard isKnown else { return }
-                window += 1
+                window = last + 1
             case .failed(let failure):
                 evaluation.failures.append(ScanFailure(rule: place.rule, reason: .init(failure)))
                 return
@@ -253,6 +274,24 @@ extension RuleBundle {
         }
         return nil
     }
+
+    /// Windows that follow with nothing between them that a match can begin with are searched by one call: its end and its
+    /// last window.
+    private static func joined(
+        _ text: Span<UInt8>, _ startBytes: ByteSet, _ window: Int, _ end: Int, _ windows: [ByteRange]
+    ) -> (end: Int, window: Int) {
+        var (end, last) = (end, window)
+        while last + 1 < windows.count, windows[last + 1].lowerBound - end <= gapMax,
+            windows[last + 1].upperBound <= text.count,
+            startBytes.firstIndex(in: text, from: end, to: windows[last + 1].lowerBound) == nil
+        {
+            last += 1
+            end = windows[last].upperBound
+        }
+        return (end, last)
+    }
+
+    private static let gapMax = 64
 
     /// Brings matches into their order and drops what several detectors of a rule found alike.
     package static func sort(_ matches: inout [RuleMatch]) {

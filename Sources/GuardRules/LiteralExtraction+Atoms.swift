@@ -37,23 +37,43 @@ extension LiteralExtraction {
         }
     }
 
-    /// A whole character, so that a quantifier behind it applies to all its bytes. What has no case is exact.
+    /// A whole character, so that a quantifier behind it applies to all its bytes. What has no case is exact, and so are
+    /// letters that have just one other case.
     mutating func nonASCII() -> Known {
         let start = index
         index += 1
         while let next = at(0), next & 0xC0 == 0x80 { index += 1 }
         let bytes = Array(source[start..<index])
-        guard let scalar = String(decoding: bytes, as: UTF8.self).unicodeScalars.first,
-            !isCaseless || scalar.properties.generalCategory == .otherLetter
-        else { return Self.anyCharacter }
+        guard let scalar = String(decoding: bytes, as: UTF8.self).unicodeScalars.first else {
+            return Self.anyCharacter
+        }
+        if isCaseless, let other = Self.otherCase(scalar.value).flatMap(Unicode.Scalar.init) {
+            let both = [bytes, Array(String(other).utf8)]
+            return Known(exact: both, front: front(both))
+        }
+        guard !isCaseless || scalar.properties.generalCategory == .otherLetter else { return Self.anyCharacter }
         return Known(exact: [bytes], front: front([bytes]))
+    }
+
+    /// Of letters of Latin-1 and of Russian that fold with one other character (Unicode's CaseFolding.txt): not of `å`
+    /// (U+212B too), `ß`, `ÿ`, nor of those that have a form in U+1C80–1C86.
+    private static func otherCase(_ scalar: UInt32) -> UInt32? {
+        switch scalar {
+        case 0xC5, 0xD7, 0xDF, 0xE5, 0xF7: nil
+        case 0xC0...0xFE: scalar ^ 0x20
+        case 0x412, 0x414, 0x41E, 0x421, 0x422, 0x42A, 0x432, 0x434, 0x43E, 0x441, 0x442, 0x44A: nil
+        case 0x410...0x42F: scalar + 0x20
+        case 0x430...0x44F: scalar - 0x20
+        default: nil
+        }
     }
 
     mutating func escape() throws(NotUnderstood) -> Known {
         guard let next = at(1) else { throw NotUnderstood() }
         index += 2
         switch next {
-        case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "A"): return .empty
+        case UInt8(ascii: "b"): return .guarded(Guard(isBoundary: true))
+        case UInt8(ascii: "B"), UInt8(ascii: "A"): return .empty
         case UInt8(ascii: "z"), UInt8(ascii: "Z"): return .end
         // Without UCP, which is not understood, these have ASCII members only.
         case UInt8(ascii: "d"): return literal(UInt8(ascii: "0"))
@@ -114,6 +134,8 @@ extension LiteralExtraction {
         var scalars: [UInt32] = []
         var ranges: [ClosedRange<UInt32>] = []
         var others = 0
+        /// Not all of `bytes` need be members.
+        var isVague = false
 
         mutating func add(_ byte: UInt8) {
             others += 1
@@ -141,7 +163,8 @@ extension LiteralExtraction {
         while let byte = at(0) {
             if byte == UInt8(ascii: "]"), !isFirst {
                 index += 1
-                if isNegated || !members.isASCII { return isNegated ? Self.anyCharacter : beyondASCII(members) }
+                if isNegated { return Self.others(than: members) }
+                if !members.isASCII { return beyondASCII(members) }
                 if let known = members.known, known.count <= 8, !known.isEmpty {
                     return Known(exact: known, front: front(known), single: front(known).bytes)
                 }
@@ -157,6 +180,7 @@ extension LiteralExtraction {
                 // `[:name:]` or the characters themselves: only the first is worth knowing.
                 try posixName()
                 members.known = nil
+                members.isVague = true
                 members.others += 1
                 for byte in UInt8(0)...0x7F { members.bytes.insert(byte) }
                 continue
@@ -193,11 +217,23 @@ extension LiteralExtraction {
             } else {
                 // `a-\d`: the hyphen is itself; or the range ends beyond ASCII.
                 members.known = nil
+                members.isVague = true
                 members.add(low)
                 members.add(UInt8(ascii: "-"))
             }
         }
         throw NotUnderstood()
+    }
+
+    /// A negated class: any character but ASCII ones that are surely members. (`[:alpha:]` counts all ASCII as members;
+    /// what is a member in either case counts in the case it is written in.)
+    private static func others(than members: Members) -> Known {
+        guard !members.isVague else { return anyCharacter }
+        var bytes = members.bytes.complement
+        for byte in UInt8(0x80)...0xFF { bytes.insert(byte) }
+        return Known(
+            front: Front(length: LengthRange(1, 4), bytes: bytes),
+            row: [Stretch(bytes, LengthRange(1, 1), isCharacters: true)])
     }
 
     /// A class of `\x{…}` members: one of them, or of what they begin with where they are many.
@@ -309,10 +345,19 @@ extension LiteralExtraction {
             index += 1
             _ = try body()
             return .empty
-        case UInt8(ascii: "<") where at(1) == UInt8(ascii: "=") || at(1) == UInt8(ascii: "!"):
+        case UInt8(ascii: "<") where at(1) == UInt8(ascii: "="):
             index += 2
+            let isInside = isBehind
+            isBehind = true
+            defer { isBehind = isInside }
+            var known = Known.empty
+            known.behind = try body().exact.flatMap { $0.contains([]) ? nil : $0 }
+            return known
+        case UInt8(ascii: "<") where at(1) == UInt8(ascii: "!"):
+            index += 2
+            let refused = refusedByte()
             _ = try body()
-            return .empty
+            return .guarded(Guard(refused: refused))
         case UInt8(ascii: "<"):
             try skip(to: UInt8(ascii: ">"))
             return try body()
@@ -321,6 +366,53 @@ extension LiteralExtraction {
             return try body()
         default: return try settings()
         }
+    }
+
+    /// Of a negative lookbehind that is one character or a class, and written in the plainest way: the ASCII characters
+    /// that it refuses, as they stand there. Nothing of any other.
+    private func refusedByte() -> ByteSet {
+        var place = index
+        func next() -> UInt8? {
+            defer { place += 1 }
+            return place < source.count ? source[place] : nil
+        }
+        /// One character, or a class such as `\w`.
+        func one() -> (byte: UInt8?, set: ByteSet)? {
+            guard let byte = next(), byte < 0x80 else { return nil }
+            guard byte == UInt8(ascii: "\\") else { return (byte, ByteSet([byte])) }
+            guard let escaped = next() else { return nil }
+            switch escaped {
+            case UInt8(ascii: "w"): return (nil, Self.word)
+            case UInt8(ascii: "d"): return (nil, ByteSet(UInt8(ascii: "0")...UInt8(ascii: "9")))
+            case UInt8(ascii: "s"): return (nil, Self.space)
+            case UInt8(ascii: "!")...UInt8(ascii: "/"), UInt8(ascii: ":")...UInt8(ascii: "@"),
+                UInt8(ascii: "[")...UInt8(ascii: "`"), UInt8(ascii: "{")...UInt8(ascii: "~"):
+                return (escaped, ByteSet([escaped]))
+            default: return nil
+            }
+        }
+        var refused = ByteSet()
+        if at(0) == UInt8(ascii: "[") {
+            place += 1
+            if at(1) == UInt8(ascii: "^") || at(1) == UInt8(ascii: "]") { return ByteSet() }
+            while place < source.count, source[place] != UInt8(ascii: "]") {
+                guard source[place] != UInt8(ascii: "["), let member = one() else { return ByteSet() }
+                refused.formUnion(member.set)
+                guard place + 1 < source.count, source[place] == UInt8(ascii: "-"),
+                    source[place + 1] != UInt8(ascii: "]")
+                else { continue }
+                place += 1
+                guard let low = member.byte, let high = one()?.byte, low <= high else { return ByteSet() }
+                refused.formUnion(ByteSet(low...high))
+            }
+            place += 1
+        } else {
+            guard let first = at(0), !Array(".^$*+?()[{|".utf8).contains(first), let member = one() else {
+                return ByteSet()
+            }
+            refused = member.set
+        }
+        return place < source.count && source[place] == UInt8(ascii: ")") ? refused : ByteSet()
     }
 
     /// `(?i)`, `(?s:…)` and the like.

@@ -30,6 +30,12 @@ struct LiteralExtraction {
         var single: ByteSet?
         /// What its matches are made of, one after the other; where nothing better is known, `front` in one.
         var row: [Stretch]
+        /// Of alternatives that are long: what they are made of, each by itself.
+        var rows: [[Stretch]]?
+        /// What stands in front of its matches.
+        var guarded = Guard()
+        /// Of a lookbehind: the text in front of it ends with one of these.
+        var behind: [[UInt8]]?
 
         init(
             exact: [[UInt8]]? = nil, required: [Literal]? = nil, run: RequiredLiterals.Run? = nil, front: Front,
@@ -40,6 +46,11 @@ struct LiteralExtraction {
         }
 
         static let empty = Known(exact: [[]], front: .none)
+        static func guarded(_ guarded: Guard) -> Known {
+            var known = Known.empty
+            known.guarded = guarded
+            return known
+        }
         /// Anything of so many bytes.
         static func opaque(_ min: Int, _ max: Int?, _ bytes: ByteSet = .all) -> Known {
             Known(front: Front(length: LengthRange(min, max), bytes: bytes))
@@ -56,23 +67,52 @@ struct LiteralExtraction {
             row: [Stretch(ByteSet([0x0A, 0x0D]), LengthRange(1, 1), isOrEnd: true)])
     }
 
+    /// What assertions say about the byte in front of a place.
+    struct Guard {
+        /// It is none of these, all of them ASCII.
+        var refused = ByteSet()
+        /// `\b`: it is a word's byte or not as the next one is not or is.
+        var isBoundary = false
+
+        mutating func add(_ other: Guard) {
+            refused.formUnion(other.refused)
+            isBoundary = isBoundary || other.isBoundary
+        }
+
+        /// What both say.
+        func common(_ other: Guard) -> Guard {
+            Guard(refused: refused.intersection(other.refused), isBoundary: isBoundary && other.isBoundary)
+        }
+
+        /// What may stand in front of a literal. Without UCP, which is not understood, only ASCII is of words.
+        func previous(of literal: [UInt8]) -> ByteSet {
+            let allowed = refused.complement
+            guard isBoundary, let first = literal.first else { return allowed }
+            return allowed.intersection(word.contains(first) ? word.complement : word)
+        }
+    }
+
     struct NotUnderstood: Error {}
 
     private static let exactMax = 64
-    private static let literalBytesMax = 10
+    static let literalBytesMax = 10
 
     let source: [UInt8]
     var index = 0
     var isCaseless: Bool
-    private let isRaw: Bool
+    /// In a lookbehind, of which all strings are wanted.
+    var isBehind = false
+    let isRaw: Bool
 
     static func required(_ source: String, caseless: Bool, isRaw: Bool) -> RequiredLiterals {
         var walker = LiteralExtraction(source: Array(source.utf8), isCaseless: caseless, isRaw: isRaw)
         guard let known = try? walker.alternation(), walker.index == walker.source.count else { return .unknown }
-        let literals = (walker.candidate(known.exact, before: .none) ?? known.required ?? []).flatMap(walker.finished)
+        let literals = (walker.candidate(known) ?? []).flatMap(walker.finished).flatMap(walker.lengthened)
         let rarity = literals.isEmpty ? 0 : LiteralFrequency.rarity(literals)
         // Long runs are rarer than short literals, and found by looking at few bytes.
-        if let run = known.run, run.length >= 12, rarity < 30 { return RequiredLiterals(run: run) }
+        if let run = known.run, run.length >= 12, rarity < LiteralFrequency.rarity(run) {
+            return RequiredLiterals(run: run)
+        }
         guard rarity >= LiteralFrequency.useful, literals.allSatisfy({ !$0.bytes.isEmpty }) else { return .unknown }
         return RequiredLiterals(any: literals)
     }
@@ -115,41 +155,14 @@ struct LiteralExtraction {
     /// The bytes of U+017F and U+212A.
     private static let longCases: [UInt8] = [0xC5, 0xBF, 0xE2, 0x84, 0xAA]
 
-    func candidate(_ exact: [[UInt8]]?, before: Front) -> [Literal]? {
+    func candidate(_ exact: [[UInt8]]?, before: Front, _ guarded: Guard) -> [Literal]? {
         guard let exact, !exact.isEmpty, exact.allSatisfy({ !$0.isEmpty }) else { return nil }
-        return exact.map { Literal(bytes: $0, before: before) }
+        return exact.map { Literal(bytes: $0, before: before, previous: guarded.previous(of: $0)) }
     }
 
-    /// Cut to a length that keeps comparing short, at the rarest place, and with all cases of `s` and `k`.
-    func finished(_ literal: Literal) -> [Literal] {
-        var best: (rarity: Int, range: Range<Int>)?
-        for start in literal.bytes.indices {
-            var end = start
-            var long = 0
-            while end < literal.bytes.count, end - start < Self.literalBytesMax {
-                if hasLongCases, literal.bytes[end] == UInt8(ascii: "s") || literal.bytes[end] == UInt8(ascii: "k") {
-                    if long == 3 { break }
-                    long += 1
-                }
-                end += 1
-            }
-            let rarity = LiteralFrequency.rarity(literal.bytes[start..<end])
-            if rarity > best?.rarity ?? -1 { best = (rarity, start..<end) }
-        }
-        guard let range = best?.range else { return [literal] }
-        let before = literal.before + front([Array(literal.bytes[..<range.lowerBound])])
-        let after = row([Array(literal.bytes[range.upperBound...])]) + literal.after
-        var variants: [[UInt8]] = [[]]
-        for byte in literal.bytes[range] {
-            switch byte {
-            case UInt8(ascii: "s") where hasLongCases:
-                variants = variants.flatMap { [$0 + [byte], $0 + [0xC5, 0xBF]] }
-            case UInt8(ascii: "k") where hasLongCases:
-                variants = variants.flatMap { [$0 + [byte], $0 + [0xE2, 0x84, 0xAA]] }
-            default: for index in variants.indices { variants[index].append(byte) }
-            }
-        }
-        return variants.map { Literal(bytes: $0, before: before, after: after) }
+    /// The literals of all that a part matches.
+    func candidate(_ part: Known) -> [Literal]? {
+        candidate(part.exact, before: .none, part.guarded) ?? part.required
     }
 
     func at(_ offset: Int) -> UInt8? { index + offset < source.count ? source[index + offset] : nil }
@@ -158,38 +171,54 @@ struct LiteralExtraction {
 
     mutating func alternation() throws(NotUnderstood) -> Known {
         var result = try sequence()
+        var rows = [result.row]
         while at(0) == UInt8(ascii: "|") {
             index += 1
             let next = try sequence()
-            let left = candidate(result.exact, before: .none) ?? result.required
-            let right = candidate(next.exact, before: .none) ?? next.required
+            rows.append(next.row)
+            let left = candidate(result)
+            let right = candidate(next)
             var both = Known(
                 front: result.front.union(next.front), row: Self.union(result.row, next.row))
+            both.guarded = result.guarded.common(next.guarded)
+            if let one = result.behind, let other = next.behind, one.count + other.count <= Self.behindMax {
+                both.behind = one + other
+            }
             if let one = result.run, let other = next.run {
                 both.run = RequiredLiterals.Run(
                     bytes: one.bytes.union(other.bytes), length: min(one.length, other.length),
                     before: one.before.union(other.before))
             }
             if let one = result.exact, let other = next.exact, one.count + other.count <= Self.exactMax {
-                both.exact = one + other
+                // Lookbehinds in a row of alternatives are many, and nothing but places.
+                both.exact = one == [[]] && other == [[]] ? one : one + other
             } else if let left, let right, left.count + right.count <= 4096 {
                 both.required = left + right
             }
             result = both
         }
+        // Of short ones the first character and a length say enough.
+        let isLong = rows.contains { $0.contains { $0.length.max ?? .max > Self.shortMost } }
+        if isLong, 2...Self.rowsMax ~= rows.count { result.rows = rows }
         return result
     }
+
+    private static let rowsMax = 4
+    private static let shortMost = 40
 
     /// A sequence's literals: the run that ends where the reader stands, and the best one before it.
     struct Run {
         var strings: [[UInt8]] = [[]]
-        /// What the sequence matches before the run.
+        /// What the sequence matches before the run, and what stands in front of the run.
         var before = Front.none
+        var guarded = Guard()
+        /// In front of the sequence.
+        var first = Guard()
         /// Nothing but the run was seen.
         var isWhole = true
         var best: [Literal]?
-        /// Where in `row` begins what follows the best.
-        var bestEnd = 0
+        /// What follows the best: one of these.
+        var after: [[Stretch]] = [[]]
         /// The longest run of bytes of one kind.
         var longest: RequiredLiterals.Run?
         /// All that the sequence matches so far.
@@ -204,28 +233,53 @@ struct LiteralExtraction {
         mutating func offer(_ literals: [Literal]?) {
             guard let literals else { return }
             if let best, LiteralFrequency.score(literals) <= LiteralFrequency.score(best) { return }
-            (best, bestEnd) = (literals, row.count)
+            (best, after) = (literals, [[]])
         }
 
         /// From a certain length on, anything may follow.
-        mutating func append(_ stretches: [Stretch]) {
-            guard row.count < LiteralExtraction.rowMax else { return }
-            row += stretches
-            if row.count >= LiteralExtraction.rowMax { row.append(Stretch(.all, LengthRange(0, nil))) }
+        mutating func append(_ stretches: [Stretch], _ rows: [[Stretch]]? = nil) {
+            func appended(_ row: [Stretch], _ stretches: [Stretch]) -> [Stretch] {
+                guard row.count < LiteralExtraction.rowMax else { return row }
+                let row = row + stretches
+                return row.count < LiteralExtraction.rowMax ? row : row + [Stretch(.all, LengthRange(0, nil))]
+            }
+            row = appended(row, stretches)
+            let rows = rows.flatMap { $0.count * after.count <= LiteralExtraction.rowsMax ? $0 : nil } ?? [stretches]
+            after = after.flatMap { row in rows.map { appended(row, $0) } }
         }
 
         var required: [Literal]? {
-            best?.map { Literal(bytes: $0.bytes, before: $0.before, after: $0.after + row[bestEnd...]) }
+            guard let best else { return nil }
+            // Of very many literals the first row would be as many times as many.
+            let after = best.count * after.count <= LiteralExtraction.afterMax ? after : [[]]
+            return best.flatMap { literal in
+                after.map { row in
+                    var literal = literal
+                    literal.after += row
+                    return literal
+                }
+            }
         }
     }
 
-    private static let rowMax = 64
+    static let rowMax = 64
+    private static let afterMax = 4096
+    private static let behindMax = 512
+
+    private func isRare(_ strings: [[UInt8]]) -> Bool {
+        strings.allSatisfy { $0.count >= Self.rareBytes && LiteralFrequency.rarity($0) >= Self.rareBits }
+    }
+
+    private static let rareBytes = 5
+    /// In half bits.
+    private static let rareBits = 48
 
     /// Ends the run; `gap` is what comes before the next one.
     func cut(_ run: inout Run, gap: Front) {
-        run.offer(candidate(run.strings, before: run.before))
+        run.offer(candidate(run.strings, before: run.before, run.guarded))
         run.before = run.before + front(run.strings) + gap
         run.strings = [[]]
+        run.guarded = Guard()
         run.isWhole = false
     }
 
@@ -235,6 +289,13 @@ struct LiteralExtraction {
             let part = try atom()
             let (low, high) = try quantifier()
             let front = run.before + front(run.strings)
+            if low > 0, run.strings == [[]] {
+                run.guarded.add(part.guarded)
+                if run.isWhole { run.first = run.guarded }
+            }
+            if low > 0, let behind = part.behind {
+                run.offer(behind.map { Literal(bytes: $0, lead: $0.count, before: front) })
+            }
             if low > 0, var inner = part.run {
                 inner.before = front + inner.before
                 run.offer(inner)
@@ -243,18 +304,28 @@ struct LiteralExtraction {
                 run.offer(RequiredLiterals.Run(bytes: bytes, length: low, before: front))
             }
             guard let some = part.exact else {
+                let guarded = run.strings == [[]] ? run.guarded : Guard()
                 cut(&run, gap: gap(part, low, high))
-                run.append(row(part, low, high))
+                run.append(row(part, low, high), low == 1 && high == 1 ? part.rows : nil)
                 if low > 0, let required = part.required {
                     // The first time; what the part is repeated by comes behind it.
                     let more = row(part, low - 1, high.map { $0 - 1 })
                     run.offer(
-                        required.map {
-                            Literal(bytes: $0.bytes, before: front + $0.before, after: $0.after + more)
+                        required.map { literal in
+                            var literal = literal
+                            if literal.lead == 0, literal.before.length.max == 0 {
+                                let previous = guarded.previous(of: literal.bytes)
+                                literal.previous = literal.previous.intersection(previous)
+                            }
+                            literal.before = front + literal.before
+                            literal.after += more
+                            return literal
                         })
                 }
                 continue
             }
+            // What is rare enough is not told apart any further.
+            if low == 0 || some.count > 1, !isBehind, isRare(run.strings) { cut(&run, gap: .none) }
             if low == 0 {
                 if high == 1, (some.count + 1) * run.strings.count <= Self.exactMax {
                     run.strings = Self.product(run.strings, some + [[]])
@@ -282,68 +353,22 @@ struct LiteralExtraction {
             }
         }
         let whole = run.before + front(run.strings)
-        if run.isWhole { return Known(exact: run.strings, run: run.longest, front: whole, row: run.row) }
-        run.offer(candidate(run.strings, before: run.before))
-        return Known(required: run.required, run: run.longest, front: whole, row: run.row)
-    }
-
-    /// What some strings are, character for character, or byte for byte of longer ones, where all are of one length.
-    func row(_ exact: [[UInt8]]) -> [Stretch] {
-        let low = exact.lazy.map(\.count).min() ?? 0
-        let high = exact.lazy.map(\.count).max() ?? 0
-        guard low == high, high <= Self.rowMax else {
-            return [Stretch(front(exact).bytes, LengthRange(low, high), isCharacters: hasLongCases)]
+        var known = Known(run: run.longest, front: whole, row: run.row)
+        known.guarded = run.first
+        if run.isWhole {
+            known.exact = run.strings
+            if run.strings == [[]] { known.behind = run.best?.map(\.bytes) }
+            // What a lookbehind asks for is not in the strings.
+            if run.best != nil, run.strings != [[]] {
+                run.offer(candidate(run.strings, before: run.before, run.guarded))
+                known.exact = nil
+                known.required = run.required
+            }
+            return known
         }
-        return (0..<high).map { place in
-            let front = front(exact.map { [$0[place]] })
-            return Stretch(front.bytes, LengthRange(1, 1), isCharacters: front.length.max ?? 2 > 1)
-        }
-    }
-
-    /// What two alternatives are: one character of either, then the rest of either as one stretch.
-    static func union(_ one: [Stretch], _ other: [Stretch]) -> [Stretch] {
-        let rows = [one, other]
-        let isCharacters = rows.joined().contains(where: \.isCharacters)
-        func joined(_ stretches: some Sequence<Stretch>, _ lengths: [LengthRange]) -> Stretch {
-            Stretch(
-                stretches.reduce(ByteSet()) { $0.union($1.bytes) },
-                lengths.dropFirst().reduce(lengths[0]) { $0.union($1) },
-                isCharacters: isCharacters)
-        }
-        func total(_ row: some Sequence<Stretch>) -> LengthRange { row.reduce(.zero) { $0 + $1.length } }
-        let isEnd = rows.contains { $0.first?.isOrEnd == true }
-        // An end that is not the first thing is not followed up.
-        let hasEnd = rows.joined().contains(where: \.isOrEnd)
-        guard rows.allSatisfy({ $0.first.map { $0.length.min > 0 } ?? false }) else {
-            if hasEnd { return [Stretch(.all, LengthRange(0, nil))] }
-            let whole = joined(rows.joined(), rows.map(total))
-            return whole.length.max == 0 ? [] : [whole]
-        }
-        var head = joined(rows.compactMap(\.first), [LengthRange(1, 1)])
-        head.isOrEnd = isEnd
-        if isEnd { return [head] }
-        if hasEnd { return [head, Stretch(.all, LengthRange(0, nil))] }
-        let rests = rows.map { row in
-            let whole = total(row)
-            return LengthRange(whole.min - 1, whole.max.map { $0 - 1 })
-        }
-        let rest = joined(rows.joined(), rests)
-        return rest.length.max == 0 ? [head] : [head, rest]
-    }
-
-    /// What a part is, so many times.
-    func row(_ part: Known, _ low: Int, _ high: Int?) -> [Stretch] {
-        if high == 0 || part.front.length.max == 0 { return [] }
-        if part.row.count == 1, let all = part.row.first, !all.isOrEnd {
-            return [Stretch(all.bytes, all.length.repeated(low, high), isCharacters: all.isCharacters)]
-        }
-        guard low > 0, low <= 8 else { return [Stretch(part.front.bytes, part.front.length.repeated(low, high))] }
-        var row = Array(repeatElement(part.row, count: low).joined())
-        if high != low {
-            let more = part.front.length.repeated(0, high.map { $0 - low })
-            row.append(Stretch(part.front.bytes, more))
-        }
-        return row
+        run.offer(candidate(run.strings, before: run.before, run.guarded))
+        known.required = run.required
+        return known
     }
 
     func gap(_ part: Known, _ low: Int, _ high: Int?) -> Front {

@@ -18,6 +18,18 @@ enum LiteralFrequency {
         return rarest - 2 * (Int.bitWidth - alike.leadingZeroBitCount - 1)
     }
 
+    /// Half bits of "such a run begins here": counted in prose and code, of letters and digits; words are long there.
+    static func rarity(_ run: RequiredLiterals.Run) -> Int {
+        let length =
+            switch run.length {
+            case ..<16: 10
+            case ..<22: 18
+            case ..<32: 20
+            default: 24
+            }
+        return length + (run.bytes.count <= 24 ? 6 : 0)
+    }
+
     /// Which literals to take: rare ones, and of those that are rare enough the ones whose place is known best.
     static func score(_ literals: [RequiredLiterals.Literal]) -> Int {
         let isBounded = literals.allSatisfy {

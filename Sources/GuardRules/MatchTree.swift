@@ -48,6 +48,7 @@ extension RuleBundle {
                 text, view: rules[index].view, mask: rules[index].mask,
                 matchesMax: scratch.matchesMax - min(scratch.matchesMax, evaluation.matches.count), tokens: tokens,
                 readings: readings, scratch: &scratch.match)
+            scratch.classifyNanoseconds += result.classifyNanoseconds
             for match in result.matches {
                 evaluation.matches.append(
                     RuleMatch(

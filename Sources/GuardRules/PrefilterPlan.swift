@@ -18,14 +18,16 @@ struct PrefilterPlan: Sendable {
         /// `Pattern.startBytes` of each detector.
         let startBytes: [ByteSet]
 
-        /// - Parameter rules: of all, ascending.
-        init(_ rules: [CompiledRule], where isWanted: (CompiledRule) -> Bool) {
+        /// - Parameters:
+        ///   - rules: of all, ascending.
+        ///   - filters: false: no literals are looked for, all detectors run on every text.
+        init(_ rules: [CompiledRule], filters: Bool, where isWanted: (CompiledRule) -> Bool) {
             var detectors: [Place] = []
             var literals: [RequiredLiterals] = []
             for rule in rules where rule.isFlat && isWanted(rule) {
                 for detector in rule.composed?.detectors ?? rule.detectors {
                     detectors.append(Place(rule: rule.index, detector: detector))
-                    literals.append(PrefilterPlan.literals(of: detector))
+                    literals.append(filters ? PrefilterPlan.literals(of: detector) : .unknown)
                 }
             }
             self.detectors = detectors
@@ -43,8 +45,7 @@ struct PrefilterPlan: Sendable {
     /// On output only rules that say `stream:` are asked about them.
     let decodedOutput: View
     let wordsOutput: View
-    /// Of the rules of the decoded view that look for words.
-    let vocabulary: RuleVocabulary
+    let readings: ReadingNeeds
     let composed: ComposedPrefilter
     private let views: [Views]
     private let allViews: Views
@@ -62,7 +63,10 @@ struct PrefilterPlan: Sendable {
         static let composedDecoded = Views(rawValue: 16)
     }
 
-    init(_ rules: [CompiledRule]) {
+    /// - Parameters:
+    ///   - readings: absent: what these rules need.
+    ///   - filters: false: for a few texts, where making the filters costs more than they save.
+    init(_ rules: [CompiledRule], readings: ReadingNeeds? = nil, filters: Bool = true) {
         views = rules.map { rule -> Views in
             switch (rule.view, rule.isFlat) {
             case (.raw, true): .raw
@@ -74,20 +78,17 @@ struct PrefilterPlan: Sendable {
             }
         }
         allViews = views.reduce(Views()) { $0.union($1) }
-        raw = View(rules) { $0.view == .raw }
-        folded = View(rules) { $0.view != .raw }
-        decoded = View(rules) { $0.view == .decoded }
-        words = View(rules) { $0.view == .decoded && Self.looksForWords($0) }
-        decodedOutput = View(rules) { $0.view == .decoded && $0.composed != nil }
-        wordsOutput = View(rules) { $0.view == .decoded && $0.composed != nil && Self.looksForWords($0) }
-        let readers = rules.filter { $0.view == .decoded && ($0.isFlat ? Self.looksForWords($0) : !$0.tellsCase) }
-        vocabulary = RuleVocabulary(
-            readers.flatMap { ($0.detectors + ($0.composed?.detectors ?? [])).map(\.pattern.source) })
-        composed = ComposedPrefilter(rules)
+        raw = View(rules, filters: filters) { $0.view == .raw }
+        folded = View(rules, filters: filters) { $0.view != .raw }
+        decoded = View(rules, filters: filters) { $0.view == .decoded }
+        words = View(rules, filters: filters) { $0.view == .decoded && Self.looksForWords($0) }
+        decodedOutput = View(rules, filters: filters) { $0.view == .decoded && $0.composed != nil }
+        wordsOutput = View(rules, filters: filters) {
+            $0.view == .decoded && $0.composed != nil && Self.looksForWords($0)
+        }
+        self.readings = readings ?? ReadingNeeds(rules)
+        composed = ComposedPrefilter(rules, filters: filters)
     }
-
-    /// Whether a rule holds by what stands in several places of a reading.
-    var readsDistant: Bool { allViews.contains(.composedDecoded) }
 
     func views(of selected: [Int]) -> Views {
         var found: Views = []
@@ -104,7 +105,8 @@ struct PrefilterPlan: Sendable {
         if rule.tellsCase { return false }
         return (rule.composed?.detectors ?? rule.detectors).contains { detector in
             let literals = detector.required.any
-            return !literals.isEmpty && literals.allSatisfy { $0.bytes.count { $0 &- 0x61 < 26 } >= 3 }
+            return !literals.isEmpty
+                && literals.allSatisfy { $0.lead == 0 && $0.bytes.count { $0 &- 0x61 < 26 } >= 3 }
         }
     }
 
@@ -122,5 +124,30 @@ struct PrefilterPlan: Sendable {
             if selected[middle] < rule { low = middle + 1 } else { high = middle }
         }
         return low < selected.count && selected[low] == rule
+    }
+}
+
+/// What rules ask of the readings of a text. All rules of a bundle read the same ones.
+struct ReadingNeeds: Sendable, Equatable {
+    /// Of the rules of the decoded view that look for words.
+    var vocabulary: RuleVocabulary
+    /// Whether a rule holds by what stands in several places of a reading.
+    var keepsDistant: Bool
+
+    init(_ rules: [CompiledRule]) {
+        let readers = rules.filter {
+            $0.view == .decoded && ($0.isFlat ? PrefilterPlan.looksForWords($0) : !$0.tellsCase)
+        }
+        vocabulary = RuleVocabulary(
+            readers.flatMap { ($0.detectors + ($0.composed?.detectors ?? [])).map(\.pattern.source) })
+        keepsDistant = rules.contains { $0.view == .decoded && !$0.isFlat }
+    }
+
+    /// Of two sets of rules together.
+    func union(_ other: ReadingNeeds) -> ReadingNeeds {
+        var union = self
+        union.vocabulary = vocabulary.union(other.vocabulary)
+        union.keepsDistant = keepsDistant || other.keepsDistant
+        return union
     }
 }

@@ -26,6 +26,8 @@ package final class RuleBundle: Sendable {
     /// What rules find may depend on the served model's tokenizer.
     package let countsTokens: Bool
     let prefilter: PrefilterPlan
+    /// Made for a few texts: what takes long to make and only makes judging faster was left out.
+    package let isLight: Bool
     /// What the rules cost; for the metrics.
     package let timeAccount: RuleTimeAccount
 
@@ -81,8 +83,12 @@ package final class RuleBundle: Sendable {
         }
     }
 
-    private init(rules: [CompiledRule], files: [File], resources: [File] = [], warnings: [Diagnostic]) {
+    private init(
+        rules: [CompiledRule], files: [File], resources: [File] = [], warnings: [Diagnostic],
+        readings: ReadingNeeds? = nil, isLight: Bool = false
+    ) {
         self.rules = rules
+        self.isLight = isLight
         self.resources = resources
         self.warnings = warnings
         self.files = files.map(\.path)
@@ -93,7 +99,7 @@ package final class RuleBundle: Sendable {
         hasComposed = rules.contains { !$0.isFlat }
         hasAllowances = rules.contains { $0.allowance != nil }
         countsTokens = rules.contains { !$0.tokensConditions.isEmpty }
-        prefilter = PrefilterPlan(rules)
+        prefilter = PrefilterPlan(rules, readings: readings, filters: !isLight)
         timeAccount = RuleTimeAccount(rules: rules.count)
     }
 
@@ -108,17 +114,20 @@ package final class RuleBundle: Sendable {
     }
 
     /// The bundle with another rule in the place of the one with its index.
-    func replacing(_ rule: CompiledRule) -> RuleBundle {
+    func replacing(_ rule: CompiledRule, isLight: Bool) -> RuleBundle {
         var rules = rules
         rules[rule.index] = rule
-        return RuleBundle(rules: rules, files: [], resources: resources, warnings: [])
+        return RuleBundle(rules: rules, files: [], resources: resources, warnings: [], isLight: isLight)
     }
 
-    /// A bundle of this rule only.
-    static func alone(_ rule: CompiledRule) -> RuleBundle {
-        var rule = rule
-        rule.index = 0
-        return RuleBundle(rules: [rule], files: [], warnings: [])
+    /// Some rules by themselves, but that texts are read as `readings` says; allowances allow nothing.
+    static func alone(_ rules: [CompiledRule], readings: ReadingNeeds, isLight: Bool) -> RuleBundle {
+        var rules = rules
+        for index in rules.indices {
+            rules[index].index = index
+            rules[index].allowance?.suppresses = []
+        }
+        return RuleBundle(rules: rules, files: [], warnings: [], readings: readings, isLight: isLight)
     }
 
     package func rule(_ id: RuleID) -> CompiledRule? {

@@ -20,12 +20,19 @@ package struct RuleMutation: Sendable {
     let base: RuleBundle
     /// The rule with this change; for `drop` it is off.
     let changed: CompiledRule
+    /// Of all rules with this change.
+    let readings: ReadingNeeds
 
-    /// The changed rule by itself: for its inline tests, which look at nothing else. A rule that is off is judged all the
-    /// same.
-    package var alone: RuleBundle { .alone(changed) }
-    /// All rules with this change, for the case files.
-    package var whole: RuleBundle { base.replacing(changed) }
+    /// The changed rule by itself, to be judged on a few texts; they are read as for all rules with this change.
+    package var alone: RuleBundle { .alone([changed], readings: readings, isLight: true) }
+
+    /// All rules with this change.
+    ///
+    /// - Parameter isLight: for a few texts.
+    package func whole(isLight: Bool) -> RuleBundle { base.replacing(changed, isLight: isLight) }
+
+    /// Every other rule reads texts as it does without this change.
+    package var leavesReadings: Bool { readings == base.prefilter.readings }
 }
 
 /// All mutations of a bundle's rules.
@@ -34,7 +41,7 @@ package struct RuleMutation: Sendable {
 /// `on`, `roles`, `when`, `action` and masks are left as they are: inline tests do not look at them. Below `not` nothing is
 /// changed, for looser there is stricter here.
 package struct RuleMutations {
-    private let bundle: RuleBundle
+    package let bundle: RuleBundle
     /// The rules' nodes, in the order of `RuleBundle.rules`.
     private let nodes: [YAMLNode]
 
@@ -52,9 +59,11 @@ package struct RuleMutations {
     /// - Returns: those that load.
     package func mutations(of rule: CompiledRule) -> [RuleMutation] {
         let node = nodes[rule.index]
-        guard case .mapping(let entries) = node.kind, let match = entries.firstIndex(where: { $0.key == "match" }) else {
+        guard case .mapping(let entries) = node.kind, let match = entries.firstIndex(where: { $0.key == "match" })
+        else {
             return []
         }
+        let others = ReadingNeeds(bundle.rules.filter { $0.index != rule.index })
         func mutation(
             _ entries: [YAMLNode.Entry], _ kind: RuleMutation.Kind, _ change: String, _ line: Int, _ column: Int
         ) -> RuleMutation? {
@@ -62,7 +71,8 @@ package struct RuleMutations {
             return bundle.recompiled(rule, from: mutant).map {
                 RuleMutation(
                     rule: rule.id, kind: kind, change: change,
-                    place: RulePlace(file: rule.place.file, line: line, column: column), base: bundle, changed: $0)
+                    place: RulePlace(file: rule.place.file, line: line, column: column), base: bundle, changed: $0,
+                    readings: others.union(ReadingNeeds([$0])))
             }
         }
         let off = YAMLNode(
@@ -117,7 +127,8 @@ private struct NodeMutation {
     private static func entry(_ entries: [YAMLNode.Entry], _ index: Int, _ isCaseless: Bool) -> [NodeMutation] {
         let entry = entries[index]
         func with(
-            _ value: YAMLNode?, key: String? = nil, _ kind: RuleMutation.Kind, _ change: String, at place: YAMLNode? = nil
+            _ value: YAMLNode?, key: String? = nil, _ kind: RuleMutation.Kind, _ change: String,
+            at place: YAMLNode? = nil
         ) -> NodeMutation {
             var entries = entries
             if let value { entries[index].value = value } else { entries.remove(at: index) }
@@ -135,11 +146,14 @@ private struct NodeMutation {
                 let kind: RuleMutation.Kind = mutation.change.hasSuffix("left out") ? .loosen : .widen
                 return with(string(mutation.source, like: entry.value), kind, mutation.change, at: place)
             }
-        case "validate", "context": return [with(nil, .loosen, "\(entry.key) left out")] + inner(entry.value, with, isCaseless)
+        case "validate", "context":
+            return [with(nil, .loosen, "\(entry.key) left out")] + inner(entry.value, with, isCaseless)
         case "within":
             guard case .int(let distance)? = entry.value.scalar?.value, distance < 1000 else { return [] }
             let wider = min(1000, distance * 4)
-            return [with(string("\(wider)", like: entry.value, .plain), .widen, "within \(distance) widened to \(wider)")]
+            return [
+                with(string("\(wider)", like: entry.value, .plain), .widen, "within \(distance) widened to \(wider)")
+            ]
         case "words":
             guard case .sequence(let items) = entry.value.kind else { return [] }
             let words = items.compactMap { $0.scalar?.text.split(separator: "\\E").joined(separator: "\\E\\\\E\\Q") }

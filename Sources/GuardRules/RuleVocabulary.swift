@@ -4,7 +4,7 @@ internal import GuardCore
 /// letter, as they are in leet.
 ///
 /// Words are kept as bits of hashes: one that is not there may seem to be, never the other way round.
-struct RuleVocabulary: Sendable {
+struct RuleVocabulary: Sendable, Equatable {
     /// Letters of the shortest word.
     static let lettersMin = 3
     /// Letters that tell how a word begins.
@@ -30,6 +30,16 @@ struct RuleVocabulary: Sendable {
             }
             insert(run)
         }
+    }
+
+    /// With the words of another one.
+    func union(_ other: RuleVocabulary) -> RuleVocabulary {
+        var union = self
+        for index in words.indices {
+            union.words[index] |= other.words[index]
+            union.begins[index] |= other.begins[index]
+        }
+        return union
     }
 
     private mutating func insert(_ run: [UInt8]) {

@@ -20,9 +20,12 @@ package enum TextLeaf: Sendable {
         in raw: Span<UInt8>, _ run: inout ComposedRule.Run, _ scratch: inout MatchScratch
     ) -> [ComposedRule.Match] {
         switch self {
-        case .json(let condition): condition.matches(in: raw, &run, &scratch)
-        case .tokens(let condition): condition.matches(in: raw, &run)
-        case .classify(let condition): condition.matches(in: raw, &run)
+        case .json(let condition): return condition.matches(in: raw, &run, &scratch)
+        case .tokens(let condition): return condition.matches(in: raw, &run)
+        case .classify(let condition):
+            let before = RuleTimeAccount.now()
+            defer { run.classifyNanoseconds += RuleTimeAccount.now() &- before }
+            return condition.matches(in: raw, &run)
         }
     }
 }

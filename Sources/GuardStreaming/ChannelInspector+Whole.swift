@@ -2,20 +2,10 @@ import GuardCore
 package import GuardMatching
 package import GuardRules
 
-/// A rule that judges complete texts, as a stream runs it.
-package struct WholeRule: Sendable {
-    package typealias Judge =
-        @Sendable (Span<UInt8>, (any TokenCounting)?, inout MatchScratch) -> ComposedRule.Result
-
-    /// `hold`: judged when the channel ends. `cut`: judged in windows. What only reports holds nothing either way.
-    package var stream: WholeStream
-    package var judge: Judge
-
-    package init(stream: WholeStream, judge: @escaping Judge) {
-        self.stream = stream
-        self.judge = judge
-    }
-}
+/// Judges a complete text by some rules: their indexes in the bundle, ascending. Adds the nanoseconds that classifiers
+/// take.
+package typealias WholeJudge =
+    @Sendable (Span<UInt8>, [Int], (any TokenCounting)?, inout MatchScratch, inout UInt64) -> Evaluation
 
 /// Matches of allowances; raw.
 struct AllowedMatches: Sendable {
@@ -72,8 +62,8 @@ struct WholeState: Sendable {
 
     init(plan: StreamPlan, selection: StreamPlan.Selection) {
         for rule in selection.wholes {
-            guard let whole = plan.rules[rule].whole else { continue }
-            rules.append(Rule(rule: rule, stream: whole.stream))
+            guard let stream = plan.rules[rule].whole else { continue }
+            rules.append(Rule(rule: rule, stream: stream))
         }
         hasWindows = rules.contains { $0.stream == .cut }
     }
@@ -141,9 +131,12 @@ extension ChannelInspector {
         final: Bool, _ update: inout ChannelUpdate, _ scratch: inout MatchScratch
     ) -> [BlockMatch] {
         var blocked: [BlockMatch] = []
+        // Rules that read the same text are judged together.
+        let held = final ? judge(.hold, from: 0, &update, &scratch) : nil
+        let cut = judge(.cut, from: wholes.windowStart, &update, &scratch)
         for index in wholes.rules.indices {
             let rule = wholes.rules[index]
-            guard final || rule.stream == .cut, let whole = plan.rules[rule.rule].whole else { continue }
+            guard let found = rule.stream == .cut ? cut : held else { continue }
             let streamRule = plan.rules[rule.rule]
             let start = rule.stream == .cut ? wholes.windowStart : 0
             if rule.isTooLong {
@@ -152,12 +145,11 @@ extension ChannelInspector {
                     StreamFailure(reason: .openMatchDropped, rule: streamRule.rule, offset: start))
                 continue
             }
-            let text = Array(wholes.span(from: start, to: holding.raw))
-            let result = whole.judge(text.span, tokens, &scratch)
-            for reason in Set(result.failures).sorted(by: { $0.rawValue < $1.rawValue }) {
-                update.failures.append(StreamFailure(reason: .whole(reason), rule: streamRule.rule, offset: start))
+            for failure in found.failures where failure.rule == streamRule.rule {
+                update.failures.append(
+                    StreamFailure(reason: .whole(failure.reason), rule: streamRule.rule, offset: start))
             }
-            for match in result.matches {
+            for match in found.matches where match.rule == streamRule.rule {
                 let range = (match.range.lowerBound + start)..<(match.range.upperBound + start)
                 guard !isAllowed(range, streamRule.rule), wholes.note(range, at: index) else { continue }
                 update.findings.append(
@@ -180,6 +172,18 @@ extension ChannelInspector {
             if isActing { update.leaked = true }
         }
         return blocked
+    }
+
+    /// `nil`: no rule of this kind.
+    private func judge(
+        _ stream: WholeStream, from start: Int, _ update: inout ChannelUpdate, _ scratch: inout MatchScratch
+    ) -> Evaluation? {
+        let due = wholes.rules.filter { $0.stream == stream }
+        if due.isEmpty { return nil }
+        let rules = due.filter { !$0.isTooLong }.map { plan.rules[$0.rule].rule }.sorted()
+        if rules.isEmpty { return Evaluation() }
+        return plan.judgeWhole(
+            Array(wholes.span(from: start, to: holding.raw)).span, rules, tokens, &scratch, &update.classifyNanoseconds)
     }
 
     private func isAllowed(_ range: ByteRange, _ rule: Int) -> Bool {

@@ -1,4 +1,5 @@
 import GuardCore
+import GuardJSON
 import GuardLLMSchema
 import GuardMatching
 
@@ -18,6 +19,30 @@ struct ChannelTrack {
     var isFinished = false
     /// The text that has left, for a final field that repeats it; kept only where there may be one.
     var delivered: [UInt8]?
+    /// Set where the text is JSON as a rule: what was JSON is so with its edits.
+    private var arguments: Arguments?
+
+    private struct Arguments {
+        var text: [UInt8] = []
+        var scan = JSONStringScan()
+        /// Offset that `scan` has come to.
+        var scanned = 0
+
+        /// `edit` as it may stand in the text; those before it have been asked about.
+        mutating func fitted(_ edit: StreamEdit) -> StreamEdit {
+            var edit = edit
+            let start = min(text.count, max(scanned, edit.range.lowerBound))
+            scan.read(text[scanned..<start])
+            scanned = start
+            edit.text = scan.fitting(edit.text)
+            return edit
+        }
+    }
+
+    init(id: ChannelID, role: Role, index: Int, inspector: ChannelInspector?) {
+        (self.id, self.role, self.index, self.inspector) = (id, role, index, inspector)
+        if inspector != nil, id.kind.isArguments { arguments = Arguments() }
+    }
 
     var held: Int { length - released }
 
@@ -27,23 +52,31 @@ struct ChannelTrack {
             released = length
             return nil
         }
-        let update = inspector?.append(text.span, scratch: &scratch)
-        note(update)
-        return update
+        arguments?.text += text
+        return noted(inspector?.append(text.span, scratch: &scratch))
     }
 
     mutating func finish(scratch: inout MatchScratch) -> ChannelUpdate? {
         guard !isFinished else { return nil }
         isFinished = true
-        let update = inspector?.finish(scratch: &scratch)
-        note(update)
+        var update = noted(inspector?.finish(scratch: &scratch))
+        if update?.block == nil, !edits.isEmpty, let text = arguments?.text, Self.isJSON(text),
+            !Self.isJSON(rewritten(0..<text.count, of: text, offset: 0))
+        {
+            update?.block = StreamBlock(
+                cause: .brokenJSON, provenAt: length, rules: Set(edits.flatMap(\.rules)).sorted())
+        }
         return update
     }
 
-    private mutating func note(_ update: ChannelUpdate?) {
-        guard let update else { return }
+    private static func isJSON(_ text: [UInt8]) -> Bool { (try? JSONDocument(text)) != nil }
+
+    private mutating func noted(_ update: ChannelUpdate?) -> ChannelUpdate? {
+        guard var update else { return nil }
+        if arguments != nil { update.edits = update.edits.map { arguments?.fitted($0) ?? $0 } }
         released = max(released, update.releasableEnd)
         edits += update.edits
+        return update
     }
 
     /// Index of the first edit that ends behind `offset`.
@@ -83,6 +116,14 @@ struct ChannelTrack {
 }
 
 extension ChannelID.Kind {
+    /// What a tool is called with, JSON as a rule.
+    var isArguments: Bool {
+        switch self {
+        case .toolArguments, .functionArguments: true
+        default: false
+        }
+    }
+
     /// The name of a called tool: a short text that comes in one piece.
     var isName: Bool {
         switch self {

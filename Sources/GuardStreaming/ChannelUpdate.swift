@@ -40,6 +40,8 @@ package struct StreamBlock: Sendable, Hashable {
         case match
         /// An open match outgrew `holdBytes` and its rule says `onHoldOverflow: block`.
         case holdOverflow
+        /// With its masks the text of a tool call would not be the JSON any more that it was.
+        case brokenJSON
     }
 
     package var cause: Cause
@@ -97,6 +99,8 @@ package struct ChannelUpdate: Sendable {
     /// A rule with `onHoldOverflow: release` gave up an open match, or one with `stream: cut` let go a window: what
     /// leaves may be a part of a match.
     package var leaked = false
+    /// Time that classifiers took.
+    package var classifyNanoseconds: UInt64 = 0
 
     package init() {}
 }

@@ -23,16 +23,17 @@ struct StartTable: Sendable {
     let openAtOnce: [UInt64]
 
     /// Entries behind these have no test: it keeps the tables small.
-    private static let testedMax = 512
+    static let testedMax = 512
 
-    init(_ patterns: [Pattern]) {
+    /// - Parameter testedMax: entries behind so many have no test.
+    init(_ patterns: [Pattern], testedMax: Int = Self.testedMax) {
         let words = (patterns.count + 63) / 64
         self.words = words
         first = Self.firstRows(patterns, from: 0, words: words, into: [UInt64](repeating: 0, count: 256 * words))
         var scratch = MatchScratch()
         var tests: [StartTest?] = []
         for pattern in patterns {
-            tests.append(tests.count < Self.testedMax ? StartTest(pattern, scratch: &scratch) : nil)
+            tests.append(tests.count < testedMax ? StartTest(pattern, scratch: &scratch) : nil)
         }
 
         var bytes = ByteClasses()

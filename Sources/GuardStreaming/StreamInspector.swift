@@ -297,6 +297,7 @@ package struct StreamInspector {
 
     private mutating func record(_ update: ChannelUpdate, segment: Int, role: Role, kind: String) {
         if update.leaked { statistics.leakFree = false }
+        statistics.classifyNanoseconds += update.classifyNanoseconds
         for match in update.findings {
             guard policy.bundle.rules.indices.contains(match.rule) else { continue }
             let rule = policy.bundle.rules[match.rule]

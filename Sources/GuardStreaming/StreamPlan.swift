@@ -41,8 +41,9 @@ package struct StreamRule: Sendable {
     package var maskText: MaskText?
     /// Of `effect: .allow`: rules by their index in the bundle.
     package var suppresses: [Int] = []
-    /// Set where the rule judges complete texts only; it has no detectors then.
-    package var whole: WholeRule?
+    /// Set where the rule judges complete texts only (`StreamPlan.judgeWhole`); it has no detectors then. `hold`: judged
+    /// when the channel ends. `cut`: judged in windows. What only reports holds nothing either way.
+    package var whole: WholeStream?
 
     package typealias MaskText =
         @Sendable (Span<UInt8>, ByteRange, (Int) -> ByteRange?, Span<UInt8>, (ByteRange) -> ByteRange) -> [UInt8]
@@ -65,6 +66,7 @@ package struct StreamRule: Sendable {
 /// `StartTable` says for the new bytes which detectors may have a new start; all others without an open start are skipped.
 package final class StreamPlan: Sendable {
     package let rules: [StreamRule]
+    package let judgeWhole: WholeJudge
     /// Largest number of bytes of one channel that are held before `onHoldOverflow` acts.
     package let holdBytes: Int
 
@@ -110,19 +112,36 @@ package final class StreamPlan: Sendable {
     let rawLookbehind: Int
     let foldedLookbehind: Int
 
-    package convenience init(rules: [StreamRule], holdBytes: Int = 65_536) {
-        self.init(rules: rules, holdBytes: holdBytes) { StartTable($0.map(\.pattern)) }
+    /// - Parameters:
+    ///   - isLight: for a few answers: starts are not tested, which takes long to prepare.
+    ///   - judgeWhole: of the rules that judge complete texts.
+    package convenience init(
+        rules: [StreamRule], holdBytes: Int = 65_536, isLight: Bool = false, judgeWhole: @escaping WholeJudge = nobody
+    ) {
+        self.init(rules: rules, holdBytes: holdBytes, judgeWhole) {
+            StartTable($0.map(\.pattern), testedMax: isLight ? 0 : StartTable.testedMax)
+        }
+    }
+
+    /// A plan of patterns alone has nobody to judge complete texts: a failure, if it is asked to.
+    package static let nobody: WholeJudge = { _, rules, _, _, _ in
+        var evaluation = Evaluation()
+        evaluation.failures = rules.map { ScanFailure(rule: $0, reason: .internal) }
+        return evaluation
     }
 
     /// This plan and further rules that are no allowances. Its entries keep their places.
     package func adding(_ further: [StreamRule]) -> StreamPlan {
-        StreamPlan(rules: rules + further, holdBytes: holdBytes) { [starts, entries] all in
+        StreamPlan(rules: rules + further, holdBytes: holdBytes, judgeWhole) { [starts, entries] all in
             StartTable(starts, adding: all[entries.count...].map(\.pattern), count: entries.count)
         }
     }
 
-    private init(rules: [StreamRule], holdBytes: Int, starts: ([Entry]) -> StartTable) {
+    private init(
+        rules: [StreamRule], holdBytes: Int, _ judgeWhole: @escaping WholeJudge, starts: ([Entry]) -> StartTable
+    ) {
         self.rules = rules
+        self.judgeWhole = judgeWhole
         self.holdBytes = max(1, holdBytes)
         var entries: [Entry] = []
         // Allowances first, so that in each step they are ahead of what they suppress.

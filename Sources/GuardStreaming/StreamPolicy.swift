@@ -46,15 +46,19 @@ extension StreamPlan {
                         return result
                     }, maskText: mask)
             streamRule.suppresses = rule.allowance?.suppresses ?? []
-            if let composed = rule.composed {
-                let template = effect == .mask ? rule.mask : nil
-                streamRule.whole = WholeRule(stream: composed.stream) { text, tokens, scratch in
-                    composed.evaluate(text, view: rule.view, mask: template, tokens: tokens, scratch: &scratch)
-                }
-            }
+            streamRule.whole = rule.composed?.stream
             rules.append(streamRule)
         }
-        self.init(rules: rules, holdBytes: holdBytes)
+        // As complete answers are judged, so that what a stream finds is what they find.
+        self.init(rules: rules, holdBytes: holdBytes, isLight: bundle.isLight) { text, rules, tokens, scratch, classifyNanoseconds in
+            var memory = EvaluationScratch(limits: scratch.limits)
+            swap(&memory.match, &scratch)
+            defer {
+                swap(&memory.match, &scratch)
+                classifyNanoseconds += memory.classifyNanoseconds
+            }
+            return bundle.evaluate(text, rules: rules, phase: .output, tokens: tokens, scratch: &memory)
+        }
     }
 }
 
@@ -175,6 +179,8 @@ package struct StreamStatistics: Sendable, Hashable {
     package var skipped: Set<String> = []
     /// Side fields that had to go because text was edited.
     package var droppedSides: Set<String> = []
+    /// Time that classifiers took.
+    package var classifyNanoseconds: UInt64 = 0
     /// Completion tokens that the events prove.
     package var tokensCount = 0
     /// Bytes of channel text that were judged.

@@ -1,4 +1,5 @@
 import Glibc
+import GuardCore
 
 /// Reads whole files, without Foundation.
 enum FileBytes {
@@ -36,7 +37,10 @@ enum FileBytes {
     }
 
     static func read(_ path: String) throws(TokenizerError) -> [UInt8] {
-        try head(path, atMost: bytesMax, isWhole: true).bytes
+        do throws(WholeFile.Failure) { return try WholeFile.read(path, maximum: bytesMax, isRegular: true) } catch {
+            if case .tooLarge = error { throw TokenizerError(.limitExceeded, file: path, "\(error)") }
+            throw TokenizerError(.unreadable, file: path, "\(error)")
+        }
     }
 
     /// What a vocabulary is read from: the whole file, of a GGUF file only its metadata. Those have up to hundreds of
@@ -56,7 +60,8 @@ enum FileBytes {
                 case .cutOff(let at):
                     let code = bytes.count < size ? TokenizerError.Code.limitExceeded : .malformed
                     throw TokenizerError(
-                        code, file: path, place: "byte \(at)", "the metadata is not complete after \(bytes.count) bytes")
+                        code, file: path, place: "byte \(at)", "the metadata is not complete after \(bytes.count) bytes"
+                    )
                 }
             }
         }
@@ -64,7 +69,7 @@ enum FileBytes {
 
     /// The first bytes of a file, and its size.
     private static func head(
-        _ path: String, atMost limit: Int, isWhole: Bool = false
+        _ path: String, atMost limit: Int
     ) throws(TokenizerError) -> (bytes: [UInt8], size: Int) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw TokenizerError(.unreadable, file: path, String(cString: strerror(errno))) }
@@ -72,9 +77,6 @@ enum FileBytes {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw TokenizerError(.unreadable, file: path, "not a regular file")
-        }
-        guard !isWhole || status.st_size <= limit else {
-            throw TokenizerError(.limitExceeded, file: path, "larger than \(limit) bytes")
         }
         let wanted = min(Int(status.st_size), limit)
         let bytes = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
@@ -85,7 +87,9 @@ enum FileBytes {
                 count += got
             }
         }
-        guard bytes.count == wanted else { throw TokenizerError(.unreadable, file: path, "could not be read to its end") }
+        guard bytes.count == wanted else {
+            throw TokenizerError(.unreadable, file: path, "could not be read to its end")
+        }
         return (bytes, Int(status.st_size))
     }
 }

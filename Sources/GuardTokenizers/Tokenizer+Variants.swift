@@ -7,6 +7,11 @@ extension Tokenizer {
     /// Whether the post-processor puts tokens (`<s>`) before a text.
     package var addsStartToken: Bool { !stages.postProcessor.prefix.isEmpty }
 
+    /// Whether spaces and `▁` (U+2581) in a text are one character to the vocabulary.
+    package var readsWordMarks: Bool {
+        stages.normalizer.steps.contains { if case .metaspaceToSpace = $0 { true } else { false } }
+    }
+
     /// Id of an added token by its exact text, e.g. `[INST]`.
     package func addedToken(_ text: String) -> TokenID? {
         let bytes = Array(text.utf8)

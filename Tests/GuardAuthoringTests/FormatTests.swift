@@ -69,6 +69,43 @@ import Testing
 
             """
         ),
+        (
+            """
+            ruleset: a
+            rules:
+              - {id: a, on: [input], action: flag, match: {pcre: x}} # one
+              # two
+              - {id: b, on: [input],
+                 action: flag, match: {pcre: y}} # three
+              - id: c
+                on: [input,
+                  output] # four
+                match: {pcre: z} # five
+                action: flag
+            """,
+            """
+            ruleset: a
+            rules:
+              # one
+              - id: a
+                on: [input]
+                match: {pcre: 'x'}
+                action: flag
+
+              # two
+              # three
+              - id: b
+                on: [input]
+                match: {pcre: 'y'}
+                action: flag
+
+              - id: c
+                on: [input, output]  # four
+                match: {pcre: 'z'}  # five
+                action: flag
+
+            """
+        ),
         ("ruleset: a\nrules: []", "ruleset: a\nrules: []\n"),
         ("- {name: x, text: y, phase: input, expect: {action: allow}}", "- name: x\n  phase: input\n  text: 'y'\n  expect: {action: allow}\n"),
         ("ruleset: a\ndescription: \"a\\u200Bb\"\nrules: []", "ruleset: a\ndescription: \"a\\u200Bb\"\nrules: []\n"),

@@ -158,6 +158,20 @@ import Testing
         #expect(failures.contains { $0.hasPrefix("t.key mutant: \\b left out at 20") && $0.contains("noMatch: 'mykey-1234.'") })
         #expect(try await mutated("{match: ['my key-1234.'], noMatch: ['none']}", scoreMin: 0.1).isEnough)
 
+        // Every format says which survived, where and how.
+        var report = TestReport()
+        (report.mutation, report.results) = (weak, weak.results)
+        for format in TestFormat.allCases {
+            let text = format.lines(report, showsCoverage: false).joined(separator: "\n")
+            #expect(text.contains("mykey-1234.") && text.contains("t.yaml"), "\(format)")
+            #expect(text.contains("\\b left out") || text.contains("\\\\b left out"), "\(format)")
+        }
+        report.results = []
+        report.mutation?.scoreMin = 0.1
+        let lines = TestFormat.text.lines(report, showsCoverage: false)
+        #expect(lines.count { $0.hasPrefix("survived ") } == 6)
+        #expect(lines.contains { $0.hasPrefix("mutants of ") && $0.contains("t.yaml: 1 killed, 6 survived, 0 equivalent; score 14.29 %") })
+
         // The probes, taken as tests, kill.
         let tests = weak.mutants.compactMap { mutant -> String? in
             guard case .survived(let text, "noMatch") = mutant.verdict else { return nil }

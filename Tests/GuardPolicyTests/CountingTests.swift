@@ -93,10 +93,13 @@ import Testing
             + "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}{% endfor %}"
         let messages = #"[{"role": "developer", "content": "s"}, {"role": "user", "content": "\u00a0x "}]"#
         #expect(try render(.llamacpp, messages, template: noSystem) == "<user>s\n\u{A0}x")
-        #expect(throws: TemplateError.self) { try render(.hf, #"[{"role": "system", "content": "s"}]"#, template: noSystem) }
+        #expect(throws: TemplateError.self) {
+            try render(.hf, #"[{"role": "system", "content": "s"}]"#, template: noSystem)
+        }
         let call =
             #"[{"role": "user", "content": "q"}, {"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"x\": [1.0, 0.5, 1e22, 123456.789]}"}}]}, {"role": "tool", "content": "r"}]"#
-        let calls = "{% for m in messages %}{{ m.content }}{% if m.tool_calls %}{{ m.tool_calls[0].function.arguments | tojson }}{% endif %}{% endfor %}"
+        let calls =
+            "{% for m in messages %}{{ m.content }}{% if m.tool_calls %}{{ m.tool_calls[0].function.arguments | tojson }}{% endif %}{% endfor %}"
         #expect(try render(.llamacpp, call, template: calls) == #"q{"x": [1, 0.5, 1e+22, 123457]}r"#)
         #expect(try render(.hf, call, template: calls) == #"q{"x": [1.0, 0.5, 1e+22, 123456.789]}r"#)
         let date = try render(.llamacpp, messages, template: "{{ date_string }}{{ tools is defined }}")
@@ -127,6 +130,26 @@ import Testing
         #expect(try count(.mistralCommon, body).why == ["mistral_common_template"])
         let prefill = #"{"model": "m", "messages": [{"role": "assistant", "content": "hello"}]}"#
         #expect(try count(.tgi, prefill).why == ["tgi_prefill"])
+    }
+
+    /// Runs of spaces that a text writes as U+2581 are what llama.cpp's vocabularies read otherwise.
+    @Test func wordMarksUnderLlamaAreAnEstimate() throws {
+        func why(_ counting: ModelEntry.Counting, _ text: String, _ file: String) throws -> [[String]] {
+            var entry = try EngineFixture().entry
+            entry.counting = counting
+            entry.templates = ModelTemplates(standard: try ChatTemplate(source: Self.plainTemplate))
+            entry.serve(try Tokenizer.load(path: TestData.fixtures.appending(path: file).path), entry.templates)
+            let builder = try #require(entry.promptBuilder)
+            let body = #"{"model": "m", "messages": [{"role": "user", "content": "\#(text)"}]}"#
+            guard case .chat(let view) = try chat(body).prompt else { return [] }
+            return [try #require(try builder.chat(view)).why, builder.text(Array(text.utf8)).why]
+        }
+        let file = "tokenizers/sentencepiece/tokenizer.json"
+        let marks = ["llamacpp_word_marks"]
+        #expect(try why(.llamacpp, "a\u{2581}\u{2581}b", file) == [marks, marks])
+        #expect(try why(.llamacpp, "a\u{2581}b  c", file) == [[], []])
+        #expect(try why(.hf, "a\u{2581}\u{2581}b", file) == [[], []])
+        #expect(try why(.llamacpp, "a\u{2581}\u{2581}b", "tokenizers/byte-level/tokenizer.json") == [[], []])
     }
 
     /// Counts of mistral-common 1.x with the same file (`tekken_240718.json`).

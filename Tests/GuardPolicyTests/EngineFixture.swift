@@ -54,7 +54,7 @@ final class EngineFixture {
     let entry: ModelEntry
 
     init(
-        rules: String = EngineFixture.rules, budgets: [Budget] = [], unknown: ModelCatalog.Unknown = .refuse,
+        rules: String = EngineFixture.rules, resources: [RuleBundle.File] = [], budgets: [Budget] = [], unknown: ModelCatalog.Unknown = .refuse,
         clock: UTCClock = .system, _ change: (inout PolicyOptions, inout ModelEntry) -> Void = { _, _ in }
     ) throws {
         var options = PolicyOptions()
@@ -63,7 +63,7 @@ final class EngineFixture {
             contextWindow: 1000, maxInputTokens: 200, defaultCompletionTokens: 64)
         change(&options, &entry)
         self.entry = entry
-        let bundle = try RuleBundle(files: [.init(path: "test.yaml", content: Array(rules.utf8))])
+        let bundle = try RuleBundle(files: [.init(path: "test.yaml", content: Array(rules.utf8))], resources: resources)
         engine = Engine(
             snapshot: PolicySnapshot(
                 options: options, catalog: ModelCatalog(entries: [entry], unknown: unknown, defaultModel: "demo"),

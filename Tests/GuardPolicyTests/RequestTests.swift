@@ -4,6 +4,7 @@ import GuardDecisionLog
 import GuardJSON
 import GuardLLMSchema
 import GuardPolicy
+import GuardRules
 import GuardTokenizers
 import Testing
 
@@ -34,6 +35,35 @@ import Testing
         #expect(tokens.prompt == count.total)
         #expect(tokens.exact && tokens.why.isEmpty)
         #expect(count.total > 8)
+    }
+
+    /// As on streams: `fixtures/streams/mask-in-tool-arguments.json` and `broken-tool-arguments-block.json`.
+    @Test(arguments: [
+        (#"{"a\\": "no 1234", "n": 1234}"#, #"{"a\\": "no \"n\"", "n": "n"}"#, false),
+        (#"{"s": "77777", "n": 77777}"#, nil, true), (#"{"s": "77777"}"#, #"{"s": "[x]"}"#, false),
+        (#"say "1234"#, #"say ""n""#, false),
+    ]) func argumentsStayJSON(_ text: String, _ expected: String?, _ isBlocked: Bool) throws {
+        let bundle = try RuleBundle(files: [
+            .init(
+                path: "t.yaml",
+                content: Array(
+                    """
+                    ruleset: t
+                    rules:
+                      - {id: n, on: input, action: mask, mask: '"n"', match: {pcre: '\\b\\d{4}\\b'}}
+                      - {id: x, on: input, action: mask, mask: '[x]', match: {pcre: '\\b\\d{5}\\b'}}
+                    """.utf8))
+        ])
+        let segment = TextSegment(
+            role: .toolCall, kind: "assistant.tool_call", text: Array(text.utf8), pieces: [], pointer: "/0")
+        var scratch = EvaluationScratch()
+        let verdict = bundle.judge(
+            [segment], phase: .input, mode: .enforce,
+            selection: bundle.select(phase: .input, model: nil, tenant: nil, route: nil), scratch: &scratch)
+        #expect((verdict.action == .block) == isBlocked)
+        if let expected {
+            #expect(String(decoding: RuleBundle.apply(verdict.masks.map(\.edit), to: segment.text), as: UTF8.self) == expected)
+        }
     }
 
     @Test(arguments: [

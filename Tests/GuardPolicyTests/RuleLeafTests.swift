@@ -1,3 +1,4 @@
+import Foundation
 import GuardCore
 import GuardDecisionLog
 import GuardJSON
@@ -38,6 +39,38 @@ import Testing
             $0.failure = .open
         }
         #expect(await open.send(EngineFixture.chat("hi")).refusal == nil)
+    }
+
+    /// In the record it stands beside the rules' time.
+    @Test(arguments: [false, true]) func theTimeOfClassifiersIsTold(_ isStream: Bool) async throws {
+        let model = try [UInt8](Data(contentsOf: TestData.fixtures.appending(path: "classifiers/injection.gclf")))
+        func classify(_ phase: String?) async throws -> Int? {
+            let rules = """
+                ruleset: t
+                rules:
+                  - {id: c, on: \(phase ?? ""), stream: hold, action: flag, match: {classify: {model: m.gclf, label: injection, threshold: 0.9}}}
+                """
+            let fixture =
+                phase == nil
+                ? try EngineFixture()
+                : try EngineFixture(rules: rules, resources: [.init(path: "m.gclf", content: model)])
+            let outcome = await fixture.send(EngineFixture.chat("hi", isStream ? #","stream":true"# : ""))
+            let exchange = try #require(outcome.exchange)
+            if isStream {
+                _ = exchange.answerHead(status: 200, contentType: "text/event-stream")
+                let event = #"data: {"id":"c","choices":[{"index":0,"delta":{"content":"a b"},"finish_reason":"stop"}]}"#
+                _ = exchange.answer(bytes: Array((event + "\n\ndata: [DONE]\n\n").utf8))
+                _ = exchange.answerEnded(complete: true)
+            } else {
+                _ = exchange.answerHead(status: 200, contentType: "application/json")
+                _ = exchange.answer(whole: EngineFixture.answer("a b"))
+            }
+            exchange.finish(.complete)
+            return try fixture.record.latency.guardMicroseconds.classify
+        }
+        #expect(try await classify("input") != nil)
+        #expect(try await classify("output") != nil)
+        #expect(try await classify(nil) == nil)
     }
 
     private func answered(_ text: String, streamed: Bool) async throws -> (status: Int, body: String, record: [String]) {

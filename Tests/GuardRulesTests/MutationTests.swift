@@ -93,7 +93,7 @@ import Testing
 
         let allowed = try #require(found["t.allowed"])
         #expect(allowed.map(\.change) == ["the rule left out", "words also within other words"])
-        #expect(allowed[1].whole.rules.map(\.id.name) == ["t.allowed", "t.card"])
+        #expect(allowed[1].whole(isLight: true).rules.map(\.id.name) == ["t.allowed", "t.card"])
         #expect(finds(allowed[1], "hundred"))
     }
 }

@@ -256,6 +256,54 @@ import Testing
         #expect(decoded > Self.rounds / 20, "\(decoded)")
     }
 
+    /// Stretches far apart, each of them slow: a rule's work on further readings is bounded for all of them together,
+    /// and so is the number of matches.
+    @Test func stretchesShareTheBounds() throws {
+        let bundle = try EvaluationTests.bundle(
+            """
+            - {id: slow, on: input, view: decoded, action: flag, match: {pcre: '(?:a+)+b'}}
+            - {id: near, on: input, view: decoded, action: flag, match: {pcre: '(?:a+)+b', context: {near: [x], within: 9}}}
+            - {id: one, on: input, view: decoded, action: flag, match: {pcre: 'a{12}'}}
+            """)
+        // In the text itself no pattern can begin.
+        let piece = String(repeating: "%61", count: 12) + String(repeating: ".", count: 1000)
+        func found(_ count: Int, _ rule: Int, matchesMax: Int = 100) -> Evaluation {
+            var limits = MatchLimits()
+            (limits.matchLimit, limits.stepsPerByte) = (400_000, 0)
+            var scratch = EvaluationScratch(limits: limits, matchesMax: matchesMax)
+            // On the literals alone the searches would not begin.
+            scratch.usesPrefilter = false
+            let text = Array(String(repeating: piece, count: count).utf8)
+            return bundle.evaluate(text.span, rules: [rule], scratch: &scratch)
+        }
+        for rule in [0, 1] {
+            let index = try #require(bundle.rules.firstIndex { $0.id.name == ["slow", "near"][rule] })
+            #expect(found(2, index).failures == [])
+            #expect(found(60, index).failures == [ScanFailure(rule: index, reason: .matchLimit)])
+        }
+        let one = try #require(bundle.rules.firstIndex { $0.id.name == "one" })
+        #expect(found(60, one).matches.count == 60)
+        #expect(found(60, one, matchesMax: 60).failures == [])
+        let few = found(60, one, matchesMax: 59)
+        #expect(few.matches.count == 59)
+        #expect(few.failures == [ScanFailure(rule: one, reason: .tooManyMatches)])
+    }
+
+    /// Where matches must not begin later, a refused one does not lead beyond.
+    @Test func contextsKeepToTheStretch() throws {
+        let bundle = try EvaluationTests.bundle(
+            "- {id: c, on: input, view: raw, action: flag, match: {pcre: 'ab', context: {near: [near], within: 5}}}")
+        let detector = try #require(bundle.rules[0].detectors.first)
+        let text = Array("ab ......... ab near".utf8)
+        var scratch = MatchScratch()
+        func first(_ through: Int?) -> MatchOutcome {
+            detector.firstMatch(in: text.span, from: 0, through: through, mode: .complete, scratch: &scratch)
+        }
+        #expect(first(nil) == .match(13..<15))
+        #expect(first(13) == .match(13..<15))
+        for through in 0..<13 { #expect(first(through) == .none) }
+    }
+
     /// Any bytes, UTF-8 or not: readings are UTF-8, lead back into the text, and their number and length are bounded.
     @Test func anyBytesAreRead() throws {
         var random = SeededRandom(seed: 54)

@@ -212,9 +212,11 @@ import Testing
         ("(?:foo)*", ""), ("(?:foo){0,3}barbaz", "barbaz"), ("[ab]cd", "acd|bcd"), ("a.bcd", "bcd"),
         ("a\\.bcd", "a.bcd"),
         ("(?x)f o o", ""), ("\\Qfoo\\E", ""), ("a?b+.", "ab|b"), ("(*UCP)foo", ""), ("éabc", "éabc"),
-        ("(?i)éabc", "abc"), ("\\d{3}-[0-9]{2}", "000-00"), ("a\\x60b", "a`b"), ("ab{2}c", "abbc"),
+        ("(?i)éabc", "Éabc|éabc"), ("(?i)åabc", "abc"), ("\\d{3}-[0-9]{2}", "000-00"), ("a\\x60b", "a`b"),
+        ("ab{2}c", "abbc"),
         ("(?<n>foo)\\k{n}", "foo"),
         ("foo(?#c)bar", ""), ("(?(1)foo|bar)", ""), ("(foo)(?1)", ""),
+        ("\\d(?:(?<=tel \\d)|(?<=fax: \\d))\\d+", "fax: 0|tel 0"), ("[a-c]\\d\\d[^x]*", "a00|b00|c00"),
     ])
     func requiredLiterals(_ pattern: String, _ expected: String) {
         let found = LiteralExtraction.required(pattern, caseless: false, isRaw: true).any.map(\.bytes)
@@ -233,10 +235,13 @@ import Testing
         let pieces = [
             "abc", "sk", "K", "a", "[ab]", "[^a]", ".", "(?:ab|ba)", "(abc|k)", "(?i:s)", "(?i)", "\\b", "(?=a)", "\\w",
             "ſ", "(?!b)", "[ab]{0,3}", "\\w{1,3}?", "[a-c]{3}", "[^c]{0,2}", "\\d", "1", "[[:alpha:]]", "[\\w-]",
-            "\\s?", "\\x61", "[\\x{17e}-\\x{180}]", "[\\x{e9}]", "[0-9a-c]{12,}",
+            "(?<=a)", "(?<=ab|sk1)", "(?:(?<=b)|(?<=1a))", "(?<!a)", "(?<![ab])", "(?<![\\w-])", "(?<!b|1)",
+            "(?<=\\bk)",
+            "[^ab-]{0,4}", "[^\\s]{1,3}", "é", "д", "ж", "(?<=é)", "\\s?", "\\x61", "[\\x{17e}-\\x{180}]", "[\\x{e9}]",
+            "[0-9a-c]{12,}",
         ]
         let quantifiers = ["", "", "", "", "?", "*", "+", "{2}", "{1,2}", "{0,1}", "??"]
-        let alphabet = Array("aabbccsSkK ſ\u{212A}A12-é")
+        let alphabet = Array("aabbccsSkK ſ\u{212A}A12-éÉдДжЖ")
         var matched = 0
         for number in 0..<600 {
             var pattern = ""

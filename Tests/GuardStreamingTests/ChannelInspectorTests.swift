@@ -151,8 +151,8 @@ private let nasty: [(String, @Sendable () throws -> [StreamRule], [String])] = [
         _ rules: [StreamRule], _ text: [UInt8], _ name: String, seeds: Range<UInt64>, cuts: Cuts = .everywhere,
         plan: StreamPlan? = nil, tokens: (any TokenCounting)? = nil
     ) -> StreamOracle.Result {
-        let oracle = StreamOracle(rules: rules, text: text, tokens: tokens)
         let plan = plan ?? StreamPlan(rules: rules)
+        let oracle = StreamOracle(plan, text: text, tokens: tokens)
         func run(_ pieces: [ArraySlice<UInt8>], _ how: String) {
             let result = inspect(plan, pieces, tokens: tokens) { fed, update in
                 var whole = fed

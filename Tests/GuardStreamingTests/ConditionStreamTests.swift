@@ -55,7 +55,9 @@ import Testing
         ),
     ]) func equalTheOracle(_ yaml: String, _ texts: [String]) throws {
         let plan = try Self.plan(yaml)
-        for text in texts { ChannelInspectorTests.compare(plan.rules, Array(text.utf8), "conditions", seeds: 0..<4) }
+        for text in texts {
+            ChannelInspectorTests.compare(plan.rules, Array(text.utf8), "conditions", seeds: 0..<4, plan: plan)
+        }
     }
 
     @Test(arguments: 0..<12 as Range<UInt64>) func randomTextsEqualTheOracle(_ seed: UInt64) throws {
@@ -71,7 +73,7 @@ import Testing
                 for _ in 0..<Int.random(in: 1...9, using: &generator) {
                     text += words.randomElement(using: &generator) ?? ""
                 }
-                ChannelInspectorTests.compare(plan.rules, Array(text.utf8), "random", seeds: 0..<1)
+                ChannelInspectorTests.compare(plan.rules, Array(text.utf8), "random", seeds: 0..<1, plan: plan)
             }
         }
     }
@@ -97,6 +99,39 @@ import Testing
         #expect(inspector.append(Array("1234 ".utf8).span, scratch: &scratch).releasableEnd == 13)
         #expect(inspector.append(Array("56".utf8).span, scratch: &scratch).releasableEnd == 13)
         #expect(inspector.append(Array("xyz ".utf8).span, scratch: &scratch).releasableEnd == 24)
+    }
+
+    /// A rule that a stream judges when it ends finds what it finds in a complete answer: readings, and which of their
+    /// matches count, are the same.
+    @Test func wholeRulesFindWhatCompleteAnswersFind() throws {
+        let bundle = try bundle(
+            """
+              - {id: hex, on: output, action: mask, mask: '[h]', view: decoded, stream: hold, match: {words: [secret]}}
+              - {id: number, on: output, action: flag, view: decoded, stream: cut, match: {pcre: '(?<!version )\\b\\d{3}-\\d{4}\\b'}}
+            """)
+        let plan = StreamPlan(bundle: bundle, mode: .enforce)
+        let texts = [
+            "73656372657420776f7264 p", "frperg", "the frperg of it is what we all have seen in the end",
+            "call 0010-555 for the rest of it", "4321-555 llac", "s3cr3t", "version 555-0100 vf guvf grkg va ebg13 sbe lbh naq zr", "NTU1LTAxMDAgaXMgaXQ=",
+        ]
+        var (found, others) = (0, 0)
+        for text in texts.map({ Array($0.utf8) }) {
+            var scratch = EvaluationScratch()
+            let all = Array(bundle.rules.indices)
+            let expected = bundle.evaluate(text.span, rules: all, phase: .output, scratch: &scratch)
+            let streamed = inspect(plan, text.indices.map { text[$0...$0] })
+            #expect(
+                streamed.findings == Set(expected.matches.map { StreamMatch(rule: $0.rule, range: $0.range) }),
+                "\(String(decoding: text, as: UTF8.self))")
+            found += expected.matches.count
+            for rule in bundle.rules {
+                let alone = rule.composed?.evaluate(
+                    text.span, view: rule.view, mask: rule.mask, scratch: &scratch.match)
+                others += alone?.matches.count ?? 0
+            }
+        }
+        // All that any reading shows would be more.
+        #expect(found > 3 && others > found)
     }
 
     @Test func monitorHoldsNothing() throws {

@@ -75,6 +75,7 @@ func run(
     result.statistics = inspector.statistics
     // How much was held at one time depends on the reads.
     result.statistics.heldBytesMax = 0
+    result.statistics.classifyNanoseconds = 0
     result.findings = inspector.findings
     result.edits = inspector.edits
     result.blockingRules = inspector.blockingRules

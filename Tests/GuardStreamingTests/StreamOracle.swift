@@ -1,8 +1,8 @@
-import GuardTesting
 import GuardCore
 import GuardMatching
 import GuardRules
 import GuardStreaming
+import GuardTesting
 
 /// The slow, obvious meaning of a stream: every rule with PARTIAL_HARD over the whole text so far, after every
 /// character, nothing kept from one prefix to the next.
@@ -30,19 +30,19 @@ struct StreamOracle {
     private(set) var states: [Int: State] = [:]
     private(set) var result = Result()
 
-    init(rules: [StreamRule], text: [UInt8], tokens: (any TokenCounting)? = nil) {
-        self.rules = rules
+    init(_ plan: StreamPlan, text: [UInt8], tokens: (any TokenCounting)? = nil) {
+        rules = plan.rules
         self.text = text
         var scratch = MatchScratch()
         for end in 0...text.count where end == text.count || text[end] & 0xC0 != 0x80 {
-            let state = Self.state(rules, Array(text[..<end]), .partialHard, tokens, &scratch)
+            let state = Self.state(plan, Array(text[..<end]), .partialHard, tokens, &scratch)
             states[end] = state
             if !state.blocking.isEmpty {
                 result = Self.result(state, text, provenAt: end)
                 return
             }
         }
-        let state = Self.state(rules, text, .complete, tokens, &scratch)
+        let state = Self.state(plan, text, .complete, tokens, &scratch)
         result = Self.result(state, text, provenAt: state.blocking.isEmpty ? nil : text.count)
     }
 
@@ -64,10 +64,12 @@ struct StreamOracle {
     }
 
     static func state(
-        _ rules: [StreamRule], _ text: [UInt8], _ mode: MatchMode, _ tokens: (any TokenCounting)?,
+        _ plan: StreamPlan, _ text: [UInt8], _ mode: MatchMode, _ tokens: (any TokenCounting)?,
         _ scratch: inout MatchScratch
     ) -> State {
+        let rules = plan.rules
         var state = State()
+        var nanoseconds: UInt64 = 0
         let folded = FoldedView(raw: text)
         var end = text.count
         var masks: [(range: ByteRange, rule: Int, mask: [UInt8])] = []
@@ -79,14 +81,15 @@ struct StreamOracle {
         for rule in rules.filter({ $0.effect == .allow }) + rules.filter({ $0.effect != .allow }) {
             let holds =
                 rule.effect == .allow ? rule.suppresses.contains { acting.contains($0) } : rule.effect != .report
-            if let whole = rule.whole {
+            if rule.whole != nil {
                 if mode == .partialHard {
                     if holds { end = 0 }
                 } else {
-                    for match in whole.judge(text.span, tokens, &scratch).matches {
+                    for match in plan.judgeWhole(text.span, [rule.rule], tokens, &scratch, &nanoseconds).matches {
                         state.findings.insert(
                             StreamMatch(
-                                rule: rule.rule, range: match.range, score: match.score, explanation: match.explanation))
+                                rule: rule.rule, range: match.range, score: match.score, explanation: match.explanation)
+                        )
                         if rule.effect == .mask { masks.append((match.range, rule.rule, match.mask ?? [])) }
                         if rule.effect == .block {
                             blocking.insert(rule.rule)
@@ -215,7 +218,8 @@ private func verdict(
 
 /// Feeds `pieces` to an inspector and tells what came of it; `check` sees the inspector's state after every piece.
 func inspect(
-    _ plan: StreamPlan, _ pieces: [ArraySlice<UInt8>], tokens: (any TokenCounting)? = nil, check: (Int, ChannelUpdate) -> Void = { _, _ in }
+    _ plan: StreamPlan, _ pieces: [ArraySlice<UInt8>], tokens: (any TokenCounting)? = nil,
+    check: (Int, ChannelUpdate) -> Void = { _, _ in }
 ) -> StreamOracle.Result {
     var scratch = MatchScratch()
     var inspector = ChannelInspector(plan: plan, tokens: tokens)
@@ -247,7 +251,6 @@ func inspect(
     take(inspector.finish(scratch: &scratch))
     return result
 }
-
 
 func randomPieces(
     _ text: [UInt8], _ generator: inout SeededRandom, largest: Int = 7

@@ -9,7 +9,7 @@ import GuardRules
 //     rules-benchmark FOLDER CORPUS RULES [SET.yaml ...]
 //
 // GUARD_BENCHMARK_ONLY=SET measures one set; with GUARD_BENCHMARK_SECONDS=N it is run for so long and nothing else, for
-// a profiler. GUARD_BENCHMARK_RULES=1 shows what single rules cost, GUARD_BENCHMARK_TEXTS=1 what single adversarial
+// a profiler; with GUARD_BENCHMARK_PIECE=PIECE on that, repeated. GUARD_BENCHMARK_RULES=1 shows what single rules cost, GUARD_BENCHMARK_TEXTS=1 what single adversarial
 // texts do, GUARD_BENCHMARK_READINGS=1 how the texts are read in the decoded view and what that costs
 // (and nothing else).
 
@@ -41,6 +41,10 @@ for (name, bundle) in sets {
         let rules = environment["GUARD_BENCHMARK_RAW"] == nil ? Array(bundle.rules.indices) : raw
         var scratch = EvaluationScratch()
         let start = ContinuousClock.now
+        var texts = texts
+        if let piece = environment["GUARD_BENCHMARK_PIECE"].map({ Array($0.utf8) }), !piece.isEmpty {
+            texts = [Array(Array(repeatElement(piece, count: 1024 / piece.count + 1).joined()).prefix(1024))]
+        }
         while ContinuousClock.now - start < .seconds(seconds) {
             for text in texts { _ = bundle.evaluate(text.span, rules: rules, scratch: &scratch) }
         }
@@ -48,6 +52,10 @@ for (name, bundle) in sets {
     }
     if environment["GUARD_BENCHMARK_READINGS"] != nil {
         readings(bundle)
+        continue
+    }
+    if environment["GUARD_BENCHMARK_CANDIDATES"] != nil {
+        candidates(bundle)
         continue
     }
     if name == "packs" { try measure("packs-all-views", bundle, Array(bundle.rules.indices), alone: true) }
@@ -69,6 +77,56 @@ func rawPacks(_ directory: String) throws -> RuleBundle {
             text = text.replacing("pcre: '", with: "pcre: '(?i)").replacing("pcre: '(?i)(?-i)", with: "pcre: '")
             return RuleBundle.File(path: name, content: Array(text.utf8))
         })
+}
+
+/// How often patterns are looked at: of each view's patterns, on all texts together, the places that hold one of its
+/// literals, those where its tail holds too, and the windows that are left.
+func candidates(_ bundle: RuleBundle) {
+    var rows: [(cost: Int, text: String)] = []
+    var set = CandidateSet()
+    var windows: [ByteRange] = []
+    let folded = texts.map { FoldedView(raw: $0.span).text }
+    for rule in bundle.rules {
+        for detector in rule.detectors {
+            let required = detector.required
+            let filter = LiteralFilter([required])
+            let literals = Set(required.any.map(\.bytes)).map {
+                LiteralFilter([.init(any: [.init(bytes: $0, before: .none)])])
+            }
+            var (hits, entered, starts) = (0, 0, 0)
+            for (index, text) in texts.enumerated() {
+                let text = rule.view == .raw ? text : folded[index]
+                for literal in literals {
+                    literal.scan(text.span, into: &set)
+                    set.windows(of: 0, into: &windows)
+                    hits += windows.reduce(0) { $0 + $1.count }
+                }
+                filter.scan(text.span, into: &set)
+                set.windows(of: 0, into: &windows)
+                entered += windows.count
+                starts += windows.reduce(0) { $0 + $1.count }
+            }
+            let shown = required.any.prefix(3).map { String(decoding: $0.bytes, as: UTF8.self).debugDescription }
+            let run = required.run.map { "run \($0.bytes.count) bytes x \($0.length)" } ?? ""
+            rows.append(
+                (
+                    hits + 20 * entered,
+                    "\(rule.id) \(required.isUnknown ? "unknown" : "") \(literals.count) literals \(shown) \(run): \(hits) hits, \(entered) windows, \(starts) starts: \(detector.pattern.source.prefix(60))"
+                ))
+        }
+    }
+    for view in TextView.allCases {
+        let detectors = bundle.rules.filter { $0.view == view }.flatMap(\.detectors)
+        if detectors.isEmpty { continue }
+        let filter = LiteralFilter(detectors.map(\.required))
+        var number = 0
+        let time = best(20, texts) {
+            filter.scan((view == .raw ? $0 : folded[number % texts.count]).span, into: &set)
+            number += 1
+        }
+        print("# \(Int(time) / texts.count) ns a text: filter of the \(view) view, \(filter.unknown.count) unknown")
+    }
+    for row in rows.sorted(by: { $0.cost > $1.cost }).prefix(60) { print("#", row.text) }
 }
 
 /// What the decoded view makes of the texts: of which kind its readings are, and where the time goes.
@@ -250,7 +308,7 @@ func measure(_ name: String, _ bundle: RuleBundle, _ rules: [Int], alone: Bool) 
 func adversarial(_ name: String, _ bundle: RuleBundle) throws {
     let rules = Array(bundle.rules.indices)
     var scratch = EvaluationScratch()
-    var all: [(cost: Double, text: String)] = []
+    var all: [(cost: Double, text: String, bytes: [UInt8])] = []
     func cost(_ text: [UInt8], _ passes: Int) -> Double {
         best(passes, [text]) { _ = bundle.evaluate($0.span, rules: rules, scratch: &scratch) } / Double(text.count)
     }
@@ -271,7 +329,7 @@ func adversarial(_ name: String, _ bundle: RuleBundle) throws {
         let text = filled(piece)
         guard String(validating: text, as: UTF8.self) != nil else { continue }
         let cost = cost(text, 3)
-        all.append((cost, String(decoding: piece, as: UTF8.self)))
+        all.append((cost, String(decoding: piece, as: UTF8.self), text))
         if cost > worst.cost { worst = (cost, String(decoding: piece, as: UTF8.self)) }
     }
     // Random mixtures of the pieces.
@@ -284,12 +342,19 @@ func adversarial(_ name: String, _ bundle: RuleBundle) throws {
         }
         guard String(validating: text, as: UTF8.self) != nil else { continue }
         let cost = cost(text, 3)
-        all.append((cost, "a mixture"))
+        all.append((cost, "a mixture", text))
         if cost > worst.cost { worst = (cost, "a mixture") }
     }
     if environment["GUARD_BENCHMARK_TEXTS"] != nil {
-        for (cost, text) in all.sorted(by: { $0.cost > $1.cost }).prefix(16) {
-            print("#", cost / clean, "x clean:", text.debugDescription)
+        for (cost, text, bytes) in all.sorted(by: { $0.cost > $1.cost }).prefix(16) {
+            _ = bundle.timeAccount.take()
+            let found = bundle.evaluate(bytes.span, rules: rules, scratch: &scratch)
+            let spent = bundle.timeAccount.take()
+            let most = spent.indices.sorted { spent[$0] > spent[$1] }.prefix(4)
+                .map { "\(bundle.rules[$0].id) \(spent[$0])" }
+            print(
+                "#", cost / clean, "x clean:", text.debugDescription, "\(cost * Double(bytes.count)) ns,",
+                "\(found.matches.count) matches,", most.joined(separator: ", "))
         }
     }
     try report([

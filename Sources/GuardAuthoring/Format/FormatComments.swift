@@ -63,7 +63,7 @@ struct FormatComments {
             notes[entry.start] = Notes(isBlankBefore: places.isBlank(before: entry.line))
         }
         for comment in comments {
-            if !comment.isOwnLine, let start = Self.sameLine(comment, entries) {
+            if !comment.isOwnLine, let start = Self.sameLine(comment, entries, flows) {
                 if notes[start]?.behind == nil {
                     notes[start]?.behind = comment.text
                     continue
@@ -139,8 +139,12 @@ struct FormatComments {
     }
 
     /// The entry that a comment at a line's end belongs to.
-    private static func sameLine(_ comment: Comment, _ entries: [Entry]) -> Int? {
-        let before = entries.filter { $0.start < comment.start }
+    private static func sameLine(_ comment: Comment, _ entries: [Entry], _ flows: [YAMLSource.Node]) -> Int? {
+        // What stands in brackets that are closed has no comment behind them.
+        let closed = flows.filter { $0.end <= comment.start }
+        let before = entries.filter { entry in
+            entry.start < comment.start && !closed.contains { $0.start < entry.start && entry.start < $0.end }
+        }
         let ended = before.filter { $0.endLine == comment.line && $0.end <= comment.start }
         // The outermost that begins on the line, else the outermost that ends there.
         if let entry = ended.first(where: { $0.line == comment.line }) ?? ended.first { return entry.start }
@@ -211,7 +215,9 @@ struct FormatComments {
             while index < source.scalars.count, source.scalars[index] != "\n" {
                 if source.scalars[index] == "#" {
                     let place = places.place(index)
-                    return (place.line, place.column, "a comment behind '|' or '>' cannot be kept; put it on a line above")
+                    return (
+                        place.line, place.column, "a comment behind '|' or '>' cannot be kept; put it on a line above"
+                    )
                 }
                 index += 1
             }

@@ -113,8 +113,10 @@ package struct RuleFormatter {
                 write(notes.before, indent: indent)
             }
             let name = Self.name(pair.key)
-            let key = anchors(pair.key) + YAMLScalarText.text(
-                name, pair.key.style, isTagged: false, wantsQuotes: false, inFlow: false) + ":"
+            let key =
+                anchors(pair.key)
+                + YAMLScalarText.text(
+                    name, pair.key.style, isTagged: false, wantsQuotes: false, inFlow: false) + ":"
             write(pair.value, layout.value(of: name), head: key, indent: indent, note: notes.behind)
             write(notes.after, indent: indent)
         }
@@ -144,12 +146,18 @@ package struct RuleFormatter {
                 }
             }
             if item.isCollection, !fits(item, layout.item, indent + 2) || !item.anchorText.isEmpty {
+                // What stood behind its brackets stands above, for no line of its own ends it.
+                let isFlow = item.isFlow
+                if isFlow, !startsItem, let behind = notes.behind {
+                    lines.append(String(repeating: " ", count: indent) + behind)
+                }
                 // An inner list or mapping begins behind the hyphen.
                 line("-\u{0}", indent: indent)
                 if !item.anchorText.isEmpty {
                     line(item.anchorText, indent: indent)
                 }
                 write(block: item, layout.item, indent: indent + 2, item: item.start)
+                if isFlow { write(notes.after, indent: indent) }
             } else {
                 write(item, layout.item, head: "-", indent: indent, note: notes.behind)
                 write(notes.after, indent: indent)
@@ -249,7 +257,8 @@ package struct RuleFormatter {
             var lines = [">" + mark]
             var line = ""
             for word in words {
-                if !line.isEmpty, margin.count + line.unicodeScalars.count + 1 + word.unicodeScalars.count > Self.width {
+                if !line.isEmpty, margin.count + line.unicodeScalars.count + 1 + word.unicodeScalars.count > Self.width
+                {
                     lines.append(margin + line)
                     line = ""
                 }
@@ -266,6 +275,13 @@ extension YAMLSource.Node {
     var isCollection: Bool {
         switch kind {
         case .sequence, .mapping: true
+        case .scalar, .alias: false
+        }
+    }
+
+    var isFlow: Bool {
+        switch kind {
+        case .sequence(_, let isFlow), .mapping(_, let isFlow): isFlow
         case .scalar, .alias: false
         }
     }

@@ -1,3 +1,5 @@
+import GuardCore
+
 #if canImport(Glibc)
     import Glibc
 #else
@@ -14,19 +16,10 @@ enum Files {
 
     /// - Parameter path: `-` is standard input.
     static func read(_ path: String) throws(Failure) -> [UInt8] {
-        let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure(path) }
-        defer { if descriptor != STDIN_FILENO { close(descriptor) } }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
-            if count == 0 { return bytes }
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw failure(path)
-            }
-            bytes.append(contentsOf: chunk[..<count])
+        do throws(WholeFile.Failure) {
+            return path == "-" ? try WholeFile.read(descriptor: STDIN_FILENO) : try WholeFile.read(path)
+        } catch {
+            throw Failure(path: path, reason: "\(error)")
         }
     }
 

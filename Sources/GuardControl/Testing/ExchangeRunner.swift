@@ -16,6 +16,10 @@ struct ExchangeRunner {
         /// What is left of the text that a case looks at: the last user text of a request, the first choice of an
         /// answer.
         var text: [UInt8]
+        /// Nothing was found in either phase and nothing was left unread.
+        var isClean = true
+        /// Bytes of a streamed answer that had left after each of its pieces.
+        var released: [Int] = []
     }
 
     struct Failure: Error {
@@ -171,15 +175,19 @@ private struct Run {
             throw Failure(message: "the stream was not taken for one")
         }
         var output: [UInt8] = []
+        var released: [Int] = []
         var ended = false
         for piece in pieces where !ended {
             let step = exchange.answer(bytes: piece)
             output += step.output
+            released.append(output.count)
             ended = step.ends
         }
         if !ended { output += exchange.answerEnded(complete: true).output }
         exchange.finish(.complete)
-        return try outcome(.output, DeliveredText.stream(output))
+        var outcome = try outcome(.output, DeliveredText.stream(output))
+        outcome.released = released
+        return outcome
     }
 
     private func open(_ path: String) async throws(Failure) -> (Exchange, Endpoint) {
@@ -236,7 +244,9 @@ private struct Run {
     private func outcome(_ phase: Phase, _ text: [UInt8]) throws(Failure) -> Outcome {
         guard let record = observer.record.withLock({ $0 }) else { throw Failure(message: "no decision record") }
         let findings = record.findings.filter { $0.phase == phase }
-        return Outcome(action: record.action, rules: Set(findings.map(\.rule)), text: text)
+        return Outcome(
+            action: record.action, rules: Set(findings.map(\.rule)), text: text,
+            isClean: record.findings.isEmpty && record.scan.complete)
     }
 }
 

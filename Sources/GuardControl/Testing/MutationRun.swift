@@ -1,6 +1,6 @@
 import GuardCore
-import GuardPolicy
 import GuardRules
+import NIOCore
 
 /// What `--mutate` found.
 struct MutationReport: Sendable {
@@ -28,19 +28,35 @@ struct MutationReport: Sendable {
     var score: Double { killed + survived == 0 ? 1 : Double(killed) / Double(killed + survived) }
     var isEnough: Bool { score >= scoreMin }
 
+    /// By rule file, sorted.
+    var perFile: [(file: String, part: MutationReport)] {
+        var files: [(file: String, part: MutationReport)] = []
+        for mutant in mutants {
+            let file = mutant.mutation.place.file
+            let index = files.firstIndex { $0.file == file } ?? files.count
+            if index == files.count { files.append((file, MutationReport())) }
+            files[index].part.mutants.append(mutant)
+        }
+        return files.sorted { $0.file < $1.file }
+    }
+
     /// The survivors as tests, failed where the score is not enough.
     var results: [TestResult] {
         mutants.compactMap { mutant in
             guard case .survived(let text, let wanted) = mutant.verdict else { return nil }
             return TestResult(
-                name: "\(mutant.mutation.rule) mutant: \(mutant.mutation.change)", place: TestPlace(mutant.mutation.place),
+                name: "\(mutant.mutation.rule) mutant: \(mutant.mutation.change)",
+                place: TestPlace(mutant.mutation.place),
                 failure: "no test notices; this one would: \(wanted): \(Self.quoted(text))", seconds: 0)
         }
     }
 
     /// A YAML single-quoted scalar where the text allows it, else a double-quoted one.
     private static func quoted(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F || $0.properties.isDefaultIgnorableCodePoint })
+        guard
+            text.unicodeScalars.contains(where: {
+                $0.value < 0x20 || $0.value == 0x7F || $0.properties.isDefaultIgnorableCodePoint
+            })
         else { return "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'" }
         var result = "\""
         for scalar in text.unicodeScalars {
@@ -57,66 +73,43 @@ struct MutationReport: Sendable {
 }
 
 extension RuleTestRunner {
-    /// Runs all tests against each mutant of each rule that the filter names (all without one).
+    /// Runs all tests against each mutant of each rule that the filter names (all without one), on all cores.
     ///
     /// - Precondition: all tests pass.
     func mutate(_ mutations: RuleMutations, scoreMin: Double) async -> MutationReport {
-        var report = MutationReport()
-        report.scoreMin = scoreMin
-        for rule in bundle.rules where filter.map({ rule.id.name.contains($0) }) ?? true {
-            var probes: [[UInt8]]?
-            for mutation in mutations.mutations(of: rule) {
-                let verdict: MutationReport.Verdict
-                if await isKilled(mutation, rule) {
-                    verdict = .killed
-                } else {
-                    let texts = probes ?? MutationProbes.texts(of: rule)
-                    probes = texts
-                    verdict = difference(mutation, rule, texts)
+        let rules = bundle.rules.filter { rule in filter.map { rule.id.name.contains($0) } ?? true }
+        var mutants = [[MutationReport.Mutant]](repeating: [], count: rules.count)
+        let blocked = await blockedStreams()
+        await withTaskGroup(of: (Int, [MutationReport.Mutant]).self) { group in
+            var next = 0
+            func start() {
+                guard next < rules.count else { return }
+                group.addTask { [next] in
+                    let trial = MutantTrial(runner: self, rules[next], mutations, blockedStreams: blocked)
+                    return (next, await trial.run())
                 }
-                report.mutants.append(MutationReport.Mutant(mutation: mutation, verdict: verdict))
+                next += 1
+            }
+            // A few more than cores would only take memory.
+            for _ in 0..<System.coreCount { start() }
+            for await (index, found) in group {
+                mutants[index] = found
+                start()
             }
         }
-        return report
+        return MutationReport(mutants: Array(mutants.joined()), scoreMin: scoreMin)
     }
 
-    private func isKilled(_ mutation: RuleMutation, _ rule: CompiledRule) async -> Bool {
-        if mutation.kind == .drop {
-            if !rule.tests.match.isEmpty { return true }
-        } else {
-            let alone = mutation.alone
-            let fails =
-                rule.tests.match.contains { !finds(alone, Array($0.text.utf8)) }
-                || rule.tests.noMatch.contains { finds(alone, Array($0.text.utf8)) }
-            if fails { return true }
+    /// The cases, by index, of streams that are blocked, which no rule sees for itself: what had left before depends on
+    /// what all rules held back.
+    private func blockedStreams() async -> Set<Int> {
+        var blocked: Set<Int> = []
+        for (index, test) in cases.enumerated() {
+            guard case .stream = test.subject else { continue }
+            if let outcome = try? await outcome(of: test, cut: nil), outcome.action != .block { continue }
+            blocked.insert(index)
         }
-        // Cases that expect nothing of the rule by name can still see it in their action or their text.
-        guard !cases.isEmpty else { return false }
-        let runner = RuleTestRunner(bundle: mutation.whole, cases: cases, tokenizers: tokenizers)
-        for test in cases where await runner.failure(of: test) != nil { return true }
-        return false
-    }
-
-    /// A failure to judge counts as found: so does guardd treat it.
-    private func finds(_ bundle: RuleBundle, _ text: [UInt8]) -> Bool {
-        let evaluation = bundle.rules.first.map { evaluate($0, of: bundle, on: text) } ?? Evaluation()
-        return !evaluation.matches.isEmpty || !evaluation.failures.isEmpty
-    }
-
-    private func difference(
-        _ mutation: RuleMutation, _ rule: CompiledRule, _ probes: [[UInt8]]
-    ) -> MutationReport.Verdict {
-        let mutant = mutation.kind == .drop ? RuleBundle.empty : mutation.alone
-        for probe in probes {
-            let original = evaluate(rule, of: bundle, on: probe)
-            guard original.failures.isEmpty else { continue }
-            let isFound = mutation.kind != .drop && finds(mutant, probe)
-            if isFound == original.matches.isEmpty {
-                return .survived(
-                    text: String(decoding: probe, as: UTF8.self), wanted: original.matches.isEmpty ? "noMatch" : "match")
-            }
-        }
-        return .equivalent
+        return blocked
     }
 }
 
@@ -126,6 +119,7 @@ enum MutationProbes {
     private static let placesMax = 120
     private static let characters = ["a", "Z", "0", "7", " ", ".", "-", "_", "\n"].map { Array($0.utf8) }
 
+    /// Each once.
     static func texts(of rule: CompiledRule) -> [[UInt8]] {
         let tests = rule.tests.match.prefix(textsMax) + rule.tests.noMatch.prefix(textsMax)
         var probes: [[UInt8]] = []
@@ -139,7 +133,8 @@ enum MutationProbes {
                 : Array(0..<placesMax / 2) + Array((scalars.count - placesMax / 2)...scalars.count)
             for place in places {
                 func changed(_ skipping: Int, _ insert: [UInt8]) -> [UInt8] {
-                    Array(scalars[..<place].joined()) + insert + Array(scalars[min(scalars.count, place + skipping)...].joined())
+                    Array(scalars[..<place].joined()) + insert
+                        + Array(scalars[min(scalars.count, place + skipping)...].joined())
                 }
                 probes.append(changed(1, []))
                 if place < scalars.count {
@@ -154,6 +149,7 @@ enum MutationProbes {
                 }
             }
         }
-        return probes
+        var known: Set<[UInt8]> = []
+        return probes.filter { known.insert($0).inserted }
     }
 }

@@ -132,27 +132,10 @@ struct RuleTestRunner {
 
     func failure(of test: RuleCase) async -> String? {
         do throws(ExchangeRunner.Failure) {
-            let outcome: ExchangeRunner.Outcome
-            switch test.subject {
-            case .text(let text, let role):
-                let segment = TextSegment(role: role, kind: role.rawValue, text: text, pieces: [], pointer: "/text")
-                let selection = bundle.select(phase: test.phase, model: test.model, tenant: test.tenant, route: nil)
-                let verdict = pool.with {
-                    bundle.judge([segment], phase: test.phase, mode: .enforce, selection: selection,
-                        tokens: tokens, scratch: &$0)
-                }
-                if let failure = verdict.failures.first {
-                    return "\(failure.rule) \(Self.problem(failure.reason))"
-                }
-                outcome = ExchangeRunner.Outcome(
-                    action: verdict.action, rules: Set(verdict.findings.map(\.rule)),
-                    text: RuleBundle.apply(verdict.masks.map(\.edit), to: text))
-            case .request, .response:
-                outcome = try await runner.run(test, cut: nil)
-            case .stream:
-                outcome = try await runner.run(test, cut: nil)
+            let outcome = try await outcome(of: test, cut: nil)
+            if case .stream = test.subject {
                 for seed in 0...UInt64(chunkings) where chunkings > 0 {
-                    let again = try await runner.run(test, cut: seed)
+                    let again = try await self.outcome(of: test, cut: seed)
                     if again.action != outcome.action || again.text != outcome.text {
                         return "\(ExchangeRunner.name(of: seed)): another outcome than uncut"
                     }
@@ -162,6 +145,23 @@ struct RuleTestRunner {
         } catch {
             return error.message
         }
+    }
+
+    /// - Parameter cut: how a stream is cut, by seed; nil: not at all.
+    func outcome(of test: RuleCase, cut: UInt64?) async throws(ExchangeRunner.Failure) -> ExchangeRunner.Outcome {
+        guard case .text(let text, let role) = test.subject else { return try await runner.run(test, cut: cut) }
+        let segment = TextSegment(role: role, kind: role.rawValue, text: text, pieces: [], pointer: "/text")
+        let selection = bundle.select(phase: test.phase, model: test.model, tenant: test.tenant, route: nil)
+        let verdict = pool.with {
+            bundle.judge(
+                [segment], phase: test.phase, mode: .enforce, selection: selection, tokens: tokens, scratch: &$0)
+        }
+        if let failure = verdict.failures.first {
+            throw ExchangeRunner.Failure(message: "\(failure.rule) \(Self.problem(failure.reason))")
+        }
+        return ExchangeRunner.Outcome(
+            action: verdict.action, rules: Set(verdict.findings.map(\.rule)),
+            text: RuleBundle.apply(verdict.masks.map(\.edit), to: text), isClean: verdict.findings.isEmpty)
     }
 
     /// Counts for `tokens` conditions: no model is served here.

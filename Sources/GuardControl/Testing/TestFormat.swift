@@ -46,7 +46,11 @@ package enum TestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
         let survivors =
             mutation.isEnough
             ? mutation.results.map { "survived \($0.place): \($0.name): \($0.failure ?? "")" } : []
-        return survivors + [
+        let perFile = mutation.perFile.map { file, part in
+            "mutants of \(file): \(part.killed) killed, \(part.survived) survived, \(part.equivalent) equivalent; "
+                + "score \(CorpusReport.rate(part.score * 100)) %"
+        }
+        return survivors + perFile + [
             "\(mutation.mutants.count) mutants: \(mutation.killed) killed, \(mutation.survived) survived, "
                 + "\(mutation.equivalent) equivalent as far as probes show; score \(CorpusReport.rate(mutation.score * 100)) %"
         ]
