@@ -5,7 +5,8 @@ internal import CTextScan
 ///
 /// A literal of four bytes or more has a long one, four to eight bytes in a row (as many as the shortest of them has),
 /// looked up by a multiplicative hash (Fibonacci hashing, Knuth, TAOCP 3, 6.4) in a bitmap; shorter ones have short
-/// ones, few of them in groups by the halves of their bytes, many by hashes of two or three bytes. Sixty-four bits or more for
+/// ones, in groups by the halves of their bytes, or, where those would
+/// pass too many places, by hashes of two or three bytes. Sixty-four bits or more for
 /// each long fingerprint keep false hits below two in a hundred places; a thousand literals take 8 KiB.
 struct FingerprintTable: Sendable {
     /// Bytes of long fingerprints.
@@ -125,23 +126,27 @@ struct FingerprintTable: Sendable {
 
         (longBitmap, longBits) = Self.bitmap(long.map(\.hash), bits: 16...22)
 
-        // Groups of many would let most places pass, and single bytes would fill a bitmap of hashes.
-        let isFew = shortBytes.count <= Self.groupedMax
-        let grouped = isFew ? shortBytes : shortBytes.filter { $0.count == 1 }
+        // Groups of many may let most places pass, and single bytes would fill a bitmap of hashes.
+        let all = Self.nibbles(shortBytes)
+        let isGrouped = Self.passed(all) <= Self.passedMax
         func hashed(_ count: Int) -> (bitmap: [UInt8], bits: UInt32) {
-            let hashes = shortBytes.filter { !isFew && $0.count == count }.map { literal in
+            let hashes = shortBytes.filter { !isGrouped && $0.count == count }.map { literal in
                 guard_hash(literal.reversed().reduce(0) { $0 << 8 | UInt32($1) }, 0)
             }
             return Self.bitmap(hashes, bits: 16...18)
         }
         (threeBitmap, threeBits) = hashed(3)
         (twoBitmap, twoBits) = hashed(2)
+        shortNibbles = isGrouped ? all : Self.nibbles(shortBytes.filter { $0.count == 1 })
+    }
 
+    /// As `guard_prints` says; nothing of none.
+    private static func nibbles(_ literals: Set<[UInt8]>) -> [UInt8] {
         let places = Int(GUARD_SHORT_BYTES)
-        var nibbles = [UInt8](repeating: 0, count: grouped.isEmpty ? 0 : 32 * places)
+        var nibbles = [UInt8](repeating: 0, count: literals.isEmpty ? 0 : 32 * places)
         // Those that begin alike share a group.
-        for (number, literal) in grouped.sorted(by: { $0.lexicographicallyPrecedes($1) }).enumerated() {
-            let group = UInt8(1) << UInt8(number * 8 / grouped.count)
+        for (number, literal) in literals.sorted(by: { $0.lexicographicallyPrecedes($1) }).enumerated() {
+            let group = UInt8(1) << UInt8(number * 8 / literals.count)
             for place in 0..<places {
                 for half in 0..<16 where place >= literal.count || Int(literal[place] & 15) == half {
                     nibbles[32 * place + half] |= group
@@ -151,11 +156,30 @@ struct FingerprintTable: Sendable {
                 }
             }
         }
-        shortNibbles = nibbles
+        return nibbles
     }
 
-    /// An `Entry` counts back to the begin of its literal in 16 bits.
-    private static let offsetMax = 32_000
+    /// Of 1,000 places of ordinary text so many are passed by `nibbles`, roughly.
+    private static func passed(_ nibbles: [UInt8]) -> Double {
+        if nibbles.isEmpty { return 0 }
+        let shares = (0...255 as ClosedRange<UInt8>).map { byte in
+            Double(sign: .plus, exponent: -ByteRarity.halfBits(byte) / 2, significand: 1)
+        }
+        let whole = shares.reduce(0, +)
+        return (0..<8).reduce(0) { sum, group in
+            sum
+                + stride(from: 0, to: nibbles.count, by: 32).reduce(1000) { product, first in
+                    let share = shares.enumerated().reduce(0) { share, byte in
+                        let groups = nibbles[first + (byte.offset & 15)] & nibbles[first + 16 + (byte.offset >> 4)]
+                        return groups >> UInt8(group) & 1 == 1 ? share + byte.element : share
+                    }
+                    return product * share / whole
+                }
+        }
+    }
+
+    /// More than this and hashes pass fewer.
+    private static let passedMax = 20.0
 
     /// The bits of some hashes, sixty-four or more for each of them; nothing of none.
     private static func bitmap(_ hashes: [UInt32], bits range: ClosedRange<UInt32>) -> ([UInt8], UInt32) {
@@ -169,8 +193,8 @@ struct FingerprintTable: Sendable {
         return (bitmap, bits)
     }
 
-    /// As many short literals are told apart by the halves of their bytes in eight groups.
-    private static let groupedMax = 16
+    /// An `Entry` counts back to the begin of its literal in 16 bits.
+    private static let offsetMax = 32_000
 
     /// Where the long fingerprint of a literal is: at its rarest bytes, of those near enough to its begin.
     private static func offset(_ literal: [UInt8], _ count: Int) -> Int {
