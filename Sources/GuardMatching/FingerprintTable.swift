@@ -163,7 +163,7 @@ struct FingerprintTable: Sendable {
     private static func passed(_ nibbles: [UInt8]) -> Double {
         if nibbles.isEmpty { return 0 }
         let shares = (0...255 as ClosedRange<UInt8>).map { byte in
-            Double(sign: .plus, exponent: -ByteRarity.halfBits(byte) / 2, significand: 1)
+            Double(sign: .plus, exponent: byte < 0x80 ? -ByteRarity.halfBits(byte) / 2 : -14, significand: 1)
         }
         let whole = shares.reduce(0, +)
         return (0..<8).reduce(0) { sum, group in
