@@ -144,9 +144,10 @@ struct FingerprintTable: Sendable {
     private static func nibbles(_ literals: Set<[UInt8]>) -> [UInt8] {
         let places = Int(GUARD_SHORT_BYTES)
         var nibbles = [UInt8](repeating: 0, count: literals.isEmpty ? 0 : 32 * places)
-        // Those that begin alike share a group.
+        // Those that begin alike share a group; single bytes, which anything follows, have the last one.
+        let groups = literals.contains { $0.count == 1 } ? 7 : 8
         for (number, literal) in literals.sorted(by: { $0.lexicographicallyPrecedes($1) }).enumerated() {
-            let group = UInt8(1) << UInt8(number * 8 / literals.count)
+            let group = UInt8(1) << UInt8(literal.count == 1 ? 7 : number * groups / literals.count)
             for place in 0..<places {
                 for half in 0..<16 where place >= literal.count || Int(literal[place] & 15) == half {
                     nibbles[32 * place + half] |= group
@@ -163,7 +164,7 @@ struct FingerprintTable: Sendable {
     private static func passed(_ nibbles: [UInt8]) -> Double {
         if nibbles.isEmpty { return 0 }
         let shares = (0...255 as ClosedRange<UInt8>).map { byte in
-            Double(sign: .plus, exponent: -ByteRarity.halfBits(byte) / 2, significand: 1)
+            Double(sign: .plus, exponent: byte < 0x80 ? -ByteRarity.halfBits(byte) / 2 : -14, significand: 1)
         }
         let whole = shares.reduce(0, +)
         return (0..<8).reduce(0) { sum, group in

@@ -234,15 +234,15 @@ package struct LiteralFilter: Sendable {
         let wanted = text.count + FingerprintTable.padding
         if folded.count < wanted { folded = [UInt8](repeating: 0, count: max(wanted, 2 * folded.count)) }
         return folded.withUnsafeMutableBufferPointer { folded in
-            var all: UInt8 = 0
-            // Branch-free, so that the loop is vectorised.
+            // Branch-free, so that the loop is vectorised; so is the one below, by itself.
             for index in 0..<text.count {
                 let byte = text[index]
-                all |= byte
                 let lower = byte | (byte &- 0x41 < 26 ? 0x20 : 0)
                 folded[index] = byte &- 0x30 < 10 ? 0x30 : lower
             }
             for index in text.count..<wanted { folded[index] = 0 }
+            var all: UInt8 = 0
+            for byte in text { all |= byte }
             return all < 0x80
         }
     }
