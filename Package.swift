@@ -59,7 +59,8 @@ let modules: [Module] = [
     Module(name: "GuardChatTemplates", uses: ["GuardCore", "GuardJSON"]),
     Module(name: "GuardClassifiers", uses: ["GuardCore"], external: [crypto]),
     Module(
-        name: "GuardRules", uses: ["GuardCore", "GuardJSON", "GuardYAML", "GuardMatching", "GuardClassifiers"],
+        name: "GuardRules",
+        uses: ["GuardCore", "GuardJSON", "GuardYAML", "GuardMatching", "GuardClassifiers", "CTextScan"],
         external: [crypto]),
     Module(
         name: "GuardStreaming",

@@ -43,6 +43,16 @@ struct ComposedPrefilter: Sendable {
             }
         }
 
+        func mayHold(_ text: Span<UInt8>, _ candidates: inout CandidateSet) -> Bool {
+            if members.isEmpty { return false }
+            filter.scan(text, into: &candidates)
+            return members.contains { member in
+                Self.mayHold(member.tree) { detector in
+                    isUnknown[member.first + detector] || candidates.contains(member.first + detector)
+                }
+            }
+        }
+
         private static func mayHold(_ tree: MatchTree, _ mayMatch: (Int) -> Bool) -> Bool {
             switch tree {
             case .leaf(let detectors): detectors.contains(where: mayMatch)
@@ -67,6 +77,11 @@ struct ComposedPrefilter: Sendable {
         raw = View(rules, .raw, filters: filters)
         folded = View(rules, .folded, filters: filters)
         decoded = View(rules, .decoded, filters: filters)
+    }
+
+    /// Whether a rule of the decoded view may hold in this reading of a text.
+    func mayHoldDecoded(_ reading: Span<UInt8>, _ scratch: inout EvaluationScratch) -> Bool {
+        decoded.mayHold(reading, &scratch.candidates)
     }
 
     /// Sets `scratch.mayHold`.

@@ -8,6 +8,8 @@ package enum DecodedView {
     package static let readingsMax = 24
     /// Bytes of all readings together, at most, as a multiple of the text's.
     private static let bytesFactor = 16
+    /// The same of a text.
+    static func bytesMax(of raw: Span<UInt8>) -> Int { raw.count * bytesFactor + 4096 }
 
     /// One reading; `rawRange` leads its bytes back to the text.
     package struct Reading: Sendable {
@@ -55,6 +57,7 @@ package enum DecodedView {
                 case .folded(let view): range = view.rawRange(of: range)
                 case .derived(let text): range = text.sourceRange(of: range)
                 case .turned(let parts): range = Self.turnedBack(range, parts)
+                case .mixed(let parts): range = DecodedView.widened(range, parts)
                 }
             }
             return range
@@ -79,6 +82,8 @@ package enum DecodedView {
         case derived(DerivedText)
         /// Backwards by scalars, in these ranges.
         case turned([ByteRange])
+        /// Of a part of one of these ranges all of it is meant.
+        case mixed([ByteRange])
     }
 
     fileprivate enum Kind: Sendable {
@@ -113,7 +118,7 @@ package enum DecodedView {
     /// - Parameter keepsDistant: those without stretches too, for rules that hold by what stands in several places.
     package static func readings(of raw: Span<UInt8>, keepsDistant: Bool = false) -> [Reading] {
         let folded = FoldedView(raw: raw)
-        return [first(folded)] + further(than: folded, of: raw, keepsDistant: keepsDistant)
+        return [first(folded)] + further(than: folded, of: raw, keepsDistant: keepsDistant) { _ in true }
     }
 
     /// The folded text as a reading.
@@ -121,42 +126,55 @@ package enum DecodedView {
         Reading(text: folded.text, steps: [.folded(folded)], kind: nil, changes: [])
     }
 
+    /// How a reading is offered: it, whether it is wanted without asking, and what is to be kept if it is.
+    private typealias Offer = (_ reading: Reading, _ isWanted: Bool, _ make: () -> Reading) -> Void
+
     /// All but the folded text itself.
     ///
-    /// - Parameter vocabulary: what words in disguise have to show. `nil`: any words.
+    /// - Parameters:
+    ///   - vocabulary: what words in disguise have to show. `nil`: any words.
+    ///   - isWanted: whether a reading is worth having; `rawRange` is not yet known of it. Of others further ones are made
+    ///     all the same.
     static func further(
-        than folded: FoldedView, of raw: Span<UInt8>, keepsDistant: Bool = false, vocabulary: RuleVocabulary? = nil
+        than folded: FoldedView, of raw: Span<UInt8>, keepsDistant: Bool = false, vocabulary: RuleVocabulary? = nil,
+        isWanted: (Reading) -> Bool
     ) -> [Reading] {
-        var found: [Reading] = []
+        // Of a reading that is not wanted only what is needed to read on.
+        var found: [(reading: Reading, isWanted: Bool)] = []
         var distant = 0
         var bytes = 0
-        func add(_ reading: Reading) {
+        func offer(_ reading: Reading, _ isWantedAnyway: Bool, _ make: () -> Reading) {
             let isDistant = reading.stretches.isEmpty
             guard isDistant ? keepsDistant && distant < readingsMax : found.count - distant < readingsMax,
-                bytes + reading.text.count <= raw.count * bytesFactor + 4096,
-                reading.text != folded.text, !found.contains(where: { $0.text == reading.text })
+                bytes + reading.text.count <= bytesMax(of: raw),
+                reading.text != folded.text, !found.contains(where: { $0.reading.text == reading.text })
             else { return }
             bytes += reading.text.count
             if isDistant { distant += 1 }
-            found.append(reading)
+            let isWanted = isWantedAnyway || isWanted(reading)
+            found.append((isWanted ? make() : reading, isWanted))
         }
-        if !TextDecoder.isVisible(raw) { addInvisible(raw, add) }
-        expand(first(folded), vocabulary, add)
+        if !TextDecoder.isVisible(raw) { addInvisible(raw, offer) }
+        expand(first(folded), vocabulary, offer)
         // What was found so far may itself be encoded, but no words in disguise; of what that gives nothing is read again.
-        for index in found.indices where !found[index].isOfWords { expand(found[index], vocabulary, add) }
-        return found
+        for index in found.indices where !found[index].reading.isOfWords && !found[index].reading.steps.isEmpty {
+            expand(found[index].reading, vocabulary, offer)
+        }
+        return found.filter(\.isWanted).map(\.reading)
     }
 
     /// What is hidden in the raw text, or shown by what only it has.
-    private static func addInvisible(_ raw: Span<UInt8>, _ add: (Reading) -> Void) {
-        if let hidden = TextDecoder.hidden(raw) {
+    private static func addInvisible(_ raw: Span<UInt8>, _ offer: Offer) {
+        func add(_ reading: Reading) { offer(reading, false) { reading } }
+        let leads = TextDecoder.leads(raw)
+        if leads.hasHidden, let hidden = TextDecoder.hidden(raw) {
             add(reading(of: hidden, .hidden, Source()))
             if let inner = TextDecoder.hidden(hidden.text.span) {
                 add(reading(of: inner, .hidden, Source().behind(hidden)))
             }
         }
-        if let spaced = TextDecoder.spaced(raw) { add(reading(of: spaced, .words, Source())) }
-        if let upright = TextDecoder.upright(raw) {
+        if leads.hasInvisible, let spaced = TextDecoder.spaced(raw) { add(reading(of: spaced, .words, Source())) }
+        if leads.hasTurned, let upright = TextDecoder.upright(raw) {
             let turned = TextDecoder.backwards(upright.text.span)
             var source = Source().behind(upright)
             source.steps.append(.turned([0..<turned.count]))
@@ -166,33 +184,57 @@ package enum DecodedView {
     }
 
     /// The readings that are made of a reading, near what made that one.
-    private static func expand(_ reading: Reading, _ vocabulary: RuleVocabulary?, _ add: (Reading) -> Void) {
+    private static func expand(_ reading: Reading, _ vocabulary: RuleVocabulary?, _ offer: Offer) {
         let (text, kind, source) = (reading.text, reading.kind, Source(reading))
         let places = ChangedStretches.near(reading.changes.last, in: text)
-        func derive(_ kind: Kind, _ decode: (Span<UInt8>) -> DerivedText?) {
-            if let derived = derived(text, places, decode) { add(self.reading(of: derived, kind, source)) }
+        func add(_ reading: Reading) { offer(reading, false) { reading } }
+        // Who turns letters or their order does not also disguise words.
+        let isTurned = kind == .alphabet || kind == .backwards
+        // Where first looks find a chance.
+        var (spaced, broken, leet): ([ByteRange], [ByteRange], [ByteRange]) = ([], [], [])
+        var encoded: [(place: ByteRange, chances: TextDecoder.Chances)] = []
+        var words = TextEdits()
+        text.withUnsafeBufferPointer { text in
+            for place in places {
+                let part = UnsafeBufferPointer(rebasing: text[place])
+                TextPlanes(part).read { planes in
+                    let chances = TextDecoder.chances(part, planes)
+                    if !chances.isEmpty { encoded.append((place, chances)) }
+                    if isTurned || kind == .broken { return }
+                    if TextDecoder.mayBreakLines(part, planes) { broken.append(place) }
+                    if TextDecoder.mayHaveLeet(part, planes, vocabulary) { leet.append(place) }
+                    if kind == .spaced { return }
+                    if TextDecoder.maySpaceOut(part, planes) { spaced.append(place) }
+                    words.append(TextDecoder.words(part, planes, vocabulary), at: place.lowerBound)
+                }
+            }
         }
         var isAmbiguous = false
-        for isSecond in [false, true] where !isSecond || isAmbiguous {
-            let decoded = derived(text, places) { part in
-                guard TextDecoder.mayDecode(part), let decoded = TextDecoder.decode(part, isSecond: isSecond) else {
-                    return nil
-                }
-                if decoded.isAmbiguous { isAmbiguous = true }
-                return decoded.text
+        for isSecond in [false, true] where !isSecond && !encoded.isEmpty || isAmbiguous {
+            var number = 0
+            let decoded = derived(text, encoded.map(\.place)) { part in
+                let chances = encoded[number].chances
+                number += 1
+                let decoded = TextDecoder.decode(part, isSecond: isSecond, chances: chances)
+                if decoded?.isAmbiguous == true { isAmbiguous = true }
+                return decoded?.text
             }
             if let decoded { addDecoded(decoded, source, add) }
         }
         // Lines are broken in what is encoded, or by themselves.
         if kind == .broken { return }
-        // Who turns letters or their order does not also disguise words.
-        let isTurned = kind == .alphabet || kind == .backwards
-        if !isTurned {
-            if kind != .spaced { derive(.spaced, TextDecoder.join) }
-            derive(.broken, TextDecoder.joinLines)
-            if kind != .spaced { derive(.words) { TextDecoder.words($0, vocabulary: vocabulary) } }
-            addLeet(text, places, source, vocabulary, add)
+        if !spaced.isEmpty, let joined = derived(text, spaced, TextDecoder.join) {
+            add(self.reading(of: joined, .spaced, source))
         }
+        if !broken.isEmpty {
+            var edits = TextEdits()
+            for place in broken {
+                edits.append(TextDecoder.brokenLines(text.span.extracting(place)), at: place.lowerBound)
+            }
+            edit(text, edits, .broken, source, offer)
+        }
+        edit(text, words, .words, source, offer)
+        if !leet.isEmpty { addLeet(text, leet, source, offer) }
         turn(reading, places, isTurned, vocabulary, add)
     }
 
@@ -202,30 +244,26 @@ package enum DecodedView {
         _ add: (Reading) -> Void
     ) {
         let (text, kind, source) = (reading.text, reading.kind, Source(reading))
-        func derive(_ kind: Kind, _ places: [ByteRange], _ decode: (Span<UInt8>) -> DerivedText?) {
-            if let derived = derived(text, places, decode) { add(self.reading(of: derived, kind, source)) }
-        }
         let statistics = LetterStatistics.shared
         let isShort = text.count <= LetterStatistics.shortBytes
         let suspicions = places.map { statistics.suspicion(text.span.extracting($0), isShort: isShort) }
         let shifted = zip(places, suspicions).filter { $1.isShifted }.map(\.0)
         if !shifted.isEmpty, kind != .alphabet {
+            func turn(_ read: (Int, Span<UInt8>) -> [UInt8]?) {
+                if let turned = lettersTurned(source, text, shifted, read) { add(turned) }
+            }
             let best = shifted.map { statistics.alphabets(text.span.extracting($0)) }
-            func turn(_ alphabet: (Int) -> Int?) {
-                var index = -1
-                derive(.alphabet, shifted) { part in
-                    index += 1
-                    return alphabet(index).map { TextDecoder.turn(part, alphabet: $0) }
+            // 13 in any case: what has no words, a key say, looks like no language whichever way it is turned.
+            if kind == nil { turn { TextDecoder.turn($1, alphabet: 13) } }
+            for rank in 0..<LetterStatistics.alphabetsMax {
+                turn {
+                    guard best[$0].count > rank, kind != nil || best[$0][rank] != 13 else { return nil }
+                    return TextDecoder.turn($1, alphabet: best[$0][rank])
                 }
             }
-            // 13 in any case: what has no words, a key say, looks like no language whichever way it is turned.
-            if kind == nil { turn { _ in 13 } }
-            for rank in 0..<LetterStatistics.alphabetsMax {
-                turn { best[$0].count > rank && (kind != nil || best[$0][rank] != 13) ? best[$0][rank] : nil }
-            }
             if !isTurned, kind != .spaced {
-                derive(.alphabet, shifted, TextDecoder.turnDigits)
-                derive(.alphabet, shifted, TextDecoder.turnSigns)
+                turn { TextDecoder.turnDigits($1) }
+                turn { TextDecoder.turnSigns($1) }
             }
         }
         if kind == .backwards { return }
@@ -233,7 +271,7 @@ package enum DecodedView {
         if !reversed.isEmpty { add(turned(source, text, reversed)) }
         if !isTurned {
             let places = zip(places, suspicions).filter { $1.isReversed }.map(\.0)
-            derive(.wordsBackwards, places) { TextDecoder.wordsBackwards($0, vocabulary: vocabulary) }
+            if let mixed = wordsTurned(source, text, places, vocabulary) { add(mixed) }
         }
     }
 
@@ -257,24 +295,53 @@ package enum DecodedView {
         return out
     }
 
+    /// The text with edits.
+    private static func edit(
+        _ text: [UInt8], _ edits: TextEdits, _ kind: Kind, _ source: Source, _ offer: Offer
+    ) {
+        if edits.isEmpty { return }
+        let read = edits.read(text)
+        edit(text, edits, read.text, read.changes, kind, source, offer)
+    }
+
+    /// - Parameters:
+    ///   - read: what edits make of the text.
+    ///   - changes: those in `read` that count.
+    private static func edit(
+        _ text: [UInt8], _ edits: TextEdits, _ read: [UInt8], _ changes: [ByteRange], _ kind: Kind, _ source: Source,
+        _ offer: Offer
+    ) {
+        let make = {
+            var derived = edits.derived(of: text.span)
+            derived.keepChanges(changes)
+            return reading(of: derived, kind, source)
+        }
+        guard source.changes.isEmpty, edits.keepsFold(of: text) else {
+            let made = make()
+            return offer(made, false) { made }
+        }
+        // The way back is made when it is needed. What may be encoded over several lines is read on.
+        let readsOn = kind == .broken && !TextDecoder.chances(read.span).isEmpty
+        offer(Reading(text: read, steps: [], kind: kind, changes: [changes]), readsOn, make)
+    }
+
     /// Each way to read leet, judged where it differs from the ways before it.
     private static func addLeet(
-        _ text: [UInt8], _ places: [ByteRange], _ source: Source, _ vocabulary: RuleVocabulary?,
-        _ add: (Reading) -> Void
+        _ text: [UInt8], _ places: [ByteRange], _ source: Source, _ offer: Offer
     ) {
-        let ways = places.map { TextDecoder.leet(text.span.extracting($0), vocabulary: vocabulary) }
-        var earlier: [DerivedText] = []
+        let ways = places.map { place in
+            text.withUnsafeBufferPointer { TextDecoder.leet(UnsafeBufferPointer(rebasing: $0[place])) }
+        }
+        var earlier: [(text: [UInt8], changes: [ByteRange])] = []
         for way in 0..<(ways.map(\.count).max() ?? 0) {
-            var index = -1
-            let letters = derived(text, places) { _ in
-                index += 1
-                return way < ways[index].count ? ways[index][way] : ways[index].first
+            var edits = TextEdits()
+            for (place, ways) in zip(places, ways) {
+                if let own = way < ways.count ? ways[way] : ways.first { edits.append(own, at: place.lowerBound) }
             }
-            guard var letters else { continue }
-            let whole = letters
-            letters.forgetChanges(alike: earlier)
-            if !letters.changes.isEmpty { add(reading(of: letters, .leet, source)) }
-            earlier.append(whole)
+            let read = edits.read(text)
+            let changes = TextEdits.changes(of: read, unlike: earlier)
+            earlier.append(read)
+            if !changes.isEmpty { edit(text, edits, read.text, changes, .leet, source, offer) }
         }
     }
 
@@ -301,6 +368,28 @@ package enum DecodedView {
         return Reading(text: folded.text, steps: source.steps + [.folded(folded)], kind: kind, changes: changes)
     }
 
+    /// Parts of the text in another alphabet; every byte keeps its place. `nil`: `read` gives none.
+    ///
+    /// - Parameter read: by the number of the part.
+    private static func lettersTurned(
+        _ source: Source, _ text: [UInt8], _ parts: [ByteRange], _ read: (Int, Span<UInt8>) -> [UInt8]?
+    ) -> Reading? {
+        var turned: [UInt8] = []
+        var changes: [ByteRange] = []
+        for (number, part) in parts.enumerated() {
+            guard let own = read(number, text.span.extracting(part)) else { continue }
+            if own.count == text.count {
+                turned = own
+            } else {
+                if turned.isEmpty { turned = text }
+                turned.replaceSubrange(part, with: own)
+            }
+            changes.append(part)
+        }
+        if changes.isEmpty { return nil }
+        return Reading(text: turned, steps: source.steps, kind: .alphabet, changes: source.changes + [changes])
+    }
+
     /// Parts of the text backwards by scalars.
     private static func turned(_ source: Source, _ text: [UInt8], _ parts: [ByteRange]) -> Reading {
         var turned: [UInt8] = []
@@ -320,5 +409,38 @@ package enum DecodedView {
         }
         return Reading(
             text: turned, steps: source.steps + [.turned(parts)], kind: .backwards, changes: changes + [parts])
+    }
+
+    /// The words of parts of the text backwards.
+    private static func wordsTurned(
+        _ source: Source, _ text: [UInt8], _ parts: [ByteRange], _ vocabulary: RuleVocabulary?
+    ) -> Reading? {
+        var turned = text
+        var words: [ByteRange] = []
+        for part in parts {
+            guard let own = TextDecoder.wordsBackwards(text.span.extracting(part), vocabulary: vocabulary) else {
+                continue
+            }
+            turned.replaceSubrange(part, with: own.text)
+            words += own.words.map { $0.lowerBound + part.lowerBound..<$0.upperBound + part.lowerBound }
+        }
+        if words.isEmpty { return nil }
+        var source = source
+        source.steps.append(.mixed(words))
+        source.changes = source.changes.map { $0.map { widened($0, words) } } + [words]
+        if TextDecoder.isASCII(turned.span) {
+            return Reading(text: turned, steps: source.steps, kind: .wordsBackwards, changes: source.changes)
+        }
+        // A mark may stand before its letter now.
+        return folded(turned, .wordsBackwards, source)
+    }
+
+    /// A range, and all of those of `parts` that it has a byte of.
+    private static func widened(_ range: ByteRange, _ parts: [ByteRange]) -> ByteRange {
+        if range.isEmpty { return range }
+        return ChangedStretches.touched(parts, range).reduce(range) { widened, part in
+            part.overlaps(range)
+                ? min(widened.lowerBound, part.lowerBound)..<max(widened.upperBound, part.upperBound) : widened
+        }
     }
 }

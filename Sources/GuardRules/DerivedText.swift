@@ -75,36 +75,8 @@ package struct DerivedText: Sendable {
         sourceCount += part.sourceCount
     }
 
-    /// Forgets the changes that one of `others`, made of the same source before, has alike: what is to be found there
-    /// alone is found in that one.
-    mutating func forgetChanges(alike others: [DerivedText]) {
-        var best: [ByteRange]?
-        for other in others where other.text.count == text.count && best?.isEmpty != true {
-            var different: [ByteRange] = []
-            for ranges in [changes, other.changes] {
-                for change in ranges {
-                    for index in change where text[index] != other.text[index] {
-                        if let last = different.last, last.upperBound == index {
-                            different[different.count - 1] = last.lowerBound..<index + 1
-                        } else {
-                            different.append(index..<index + 1)
-                        }
-                    }
-                }
-            }
-            if different.count < best?.count ?? .max { best = different }
-        }
-        guard var best else { return }
-        best.sort { $0.lowerBound < $1.lowerBound }
-        changes = []
-        for change in best {
-            if let last = changes.last, last.upperBound >= change.lowerBound {
-                changes[changes.count - 1] = last.lowerBound..<max(last.upperBound, change.upperBound)
-            } else {
-                changes.append(change)
-            }
-        }
-    }
+    /// - Parameter changes: those that count.
+    mutating func keepChanges(_ changes: [ByteRange]) { self.changes = changes }
 
     /// The source bytes that a range of `text` stands for; widened to whole encoded spans.
     package func sourceRange(of range: ByteRange) -> ByteRange {

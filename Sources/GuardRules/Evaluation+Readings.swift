@@ -1,4 +1,4 @@
-internal import GuardCore
+package import GuardCore
 
 extension RuleBundle {
     private struct Place: Hashable {
@@ -6,11 +6,46 @@ extension RuleBundle {
         var range: ByteRange
     }
 
-    /// The readings of the decoded view beside the folded one that these rules are asked about.
+    /// The readings of the decoded view beside the folded one that rules may be asked about.
     package func furtherReadings(than folded: FoldedView, of raw: Span<UInt8>) -> [DecodedView.Reading] {
         DecodedView.further(
             than: folded, of: raw, keepsDistant: prefilter.readings.keepsDistant,
-            vocabulary: prefilter.readings.vocabulary)
+            vocabulary: prefilter.readings.vocabulary
+        ) { _ in true }
+    }
+
+    /// Those of them in which one of the selected rules matches.
+    package func furtherReadings(
+        than folded: FoldedView, of raw: Span<UInt8>, _ selected: [Int], _ phase: Phase,
+        _ scratch: inout EvaluationScratch
+    ) -> [DecodedView.Reading] {
+        if !scratch.usesPrefilter || !scratch.asksForReadings { return furtherReadings(than: folded, of: raw) }
+        scratch.readingWork = .init(bytes: DecodedView.bytesMax(of: raw))
+        defer { scratch.readingWork = nil }
+        return DecodedView.further(
+            than: folded, of: raw, keepsDistant: prefilter.readings.keepsDistant,
+            vocabulary: prefilter.readings.vocabulary
+        ) { isWanted($0, selected, phase, &scratch) }
+    }
+
+    /// Whether a rule matches where the reading is judged. What it then says of the match may still be no.
+    private func isWanted(
+        _ reading: DecodedView.Reading, _ selected: [Int], _ phase: Phase, _ scratch: inout EvaluationScratch
+    ) -> Bool {
+        let plan = plan(of: reading, phase)
+        for stretch in reading.stretches where !plan.detectors.isEmpty {
+            var found = Evaluation()
+            evaluate(
+                reading.text.span, reading.text.span, nil, plan, selected, within: (reading, stretch), &scratch, &found)
+            if !found.matches.isEmpty || !found.failures.isEmpty { return true }
+        }
+        return prefilter.composed.mayHoldDecoded(reading.text.span, &scratch)
+    }
+
+    private func plan(of reading: DecodedView.Reading, _ phase: Phase) -> PrefilterPlan.View {
+        phase == .input
+            ? reading.isOfWords ? prefilter.words : prefilter.decoded
+            : reading.isOfWords ? prefilter.wordsOutput : prefilter.decodedOutput
     }
 
     /// Judges the readings of the decoded view beside the folded one, which has been judged: around what they changed,
@@ -26,10 +61,7 @@ extension RuleBundle {
         scratch.readingWork = .init(bytes: readings.reduce(0) { $0 + $1.text.count })
         defer { scratch.readingWork = nil }
         for reading in readings {
-            let plan =
-                phase == .input
-                ? reading.isOfWords ? prefilter.words : prefilter.decoded
-                : reading.isOfWords ? prefilter.wordsOutput : prefilter.decodedOutput
+            let plan = plan(of: reading, phase)
             for stretch in reading.stretches {
                 var found = Evaluation()
                 // Masks are written from what the reading shows: the text itself is encoded there.
@@ -48,7 +80,7 @@ extension RuleBundle {
                         !reading.isTurned
                             || LetterStatistics.shared.isMeant(
                                 match.range, in: reading.text.span, as: range, in: raw,
-                                isKey: rules[match.rule].tellsCase),
+                                isKey: prefilter.tellsCase[match.rule]),
                         known?.insert(Place(rule: match.rule, range: range)).inserted == true,
                         !matchesAlone(match.rule, raw.extracting(range), &scratch)
                     else { continue }

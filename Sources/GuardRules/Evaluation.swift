@@ -72,6 +72,8 @@ package struct EvaluationScratch: ~Copyable {
     package let matchesMax: Int
     /// Off: every pattern runs on every text. For tests that compare.
     package var usesPrefilter = true
+    /// Off: readings of the decoded view are made whether a rule matches in them or not. For tests that compare.
+    package var asksForReadings = true
     var folded = FoldedView()
     var candidates = CandidateSet()
     /// By rule: whether it is composed and may hold in the text that is judged.
@@ -131,7 +133,7 @@ extension RuleBundle {
             evaluate(folded.text.span, text, folded, prefilter.folded, selected, &scratch, &evaluation)
             let readsDecoded = views.contains(phase == .input ? .decoded : .decodedOutput)
             if readsDecoded || views.contains(.composedDecoded) {
-                let further = furtherReadings(than: folded, of: text)
+                let further = furtherReadings(than: folded, of: text, selected, phase, &scratch)
                 if readsDecoded { evaluateReadings(further, of: text, selected, phase, &scratch, &evaluation) }
                 if views.contains(.composedDecoded) { readings = [DecodedView.first(folded)] + further }
             }

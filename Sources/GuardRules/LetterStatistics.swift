@@ -1,3 +1,4 @@
+internal import CTextScan
 internal import GuardCore
 
 /// How English a text's letters look, pair by pair: what tells that a text is written in a shifted alphabet or backwards
@@ -17,17 +18,19 @@ struct LetterStatistics: Sendable {
     private let pairs: [Int16]
     /// The same less that of the pair the other way round.
     private let order: [Int16]
+    /// `pairs` and `order` as `guard_letter_sums` takes them.
+    private let steps: [guard_step]
     /// As `pairs`, of the pair in each of the alphabets 1 to 26 (`letter`), and as it stands (0).
     private let turned: [SIMD32<Int16>]
     /// By byte: 1 to 26 for letters of either case, else 0.
     private let letters: [UInt8]
 
     // Measured on the corpus of docs/benchmarks/rules.md: 6 % and 10 % of its 1 KB texts fall below.
-    private static let shiftedBelow = -12 * 16
-    private static let reversedBelow = -7 * 16
+    private static let shiftedBelow: Int16 = -12 * 16
+    private static let reversedBelow: Int16 = -7 * 16
     /// In so few bytes less is needed: they cost little to be read in any way.
     static let shortBytes = 160
-    private static let shortBelow = -3 * 16
+    private static let shortBelow: Int16 = -3 * 16
     /// Alphabets that are tried, at most.
     static let alphabetsMax = 3
     /// As many 16ths of bits a pair are English, the right way round.
@@ -55,6 +58,11 @@ struct LetterStatistics: Sendable {
             return row
         }
         order = pairs.indices.map { pairs[$0] - pairs[($0 & 31) << 5 | $0 >> 5] }
+        let order = self.order
+        steps = pairs.indices.map { pair in
+            let kept: Int16 = (1...26).contains(pair >> 5) && (1...26).contains(pair & 31) ? -1 : 0
+            return guard_step(values: (pairs[pair], order[pair], 0, 0, kept, kept, 0, 0))
+        }
         letters = (0..<256).map { byte in
             let letter = UInt8(byte) | 0x20
             return byte < 0x80 && letter &- 0x61 < 26 ? letter - 0x60 : 0
@@ -65,50 +73,42 @@ struct LetterStatistics: Sendable {
     ///
     /// - Parameter isShort: `text` is of one of few bytes.
     func suspicion(_ text: Span<UInt8>, isShort: Bool) -> Suspicion {
-        var suspicion = Suspicion()
-        pairs.withUnsafeBufferPointer { pairs in
-            order.withUnsafeBufferPointer { order in
-                letters.withUnsafeBufferPointer { letters in
-                    text.withUnsafeBufferPointer { text in
-                        var last = 0
-                        var score = 0
-                        var turned = 0
-                        var scoreMin = 0
-                        var turnedMin = 0
-                        var scoreSum = 0
-                        var turnedSum = 0
-                        var count = 0
-                        var bits: UInt8 = 0
-                        for byte in text {
-                            bits |= byte
-                            let letter = Int(letters[Int(byte)])
-                            if last != 0, letter != 0 {
-                                let pair = last << 5 | letter
-                                score += Int(pairs[pair]) - score >> 4
-                                turned += Int(order[pair]) - turned >> 4
-                                scoreSum += Int(pairs[pair])
-                                turnedSum += Int(order[pair])
-                                scoreMin = min(scoreMin, score)
-                                turnedMin = min(turnedMin, turned)
-                                count += 1
-                            }
-                            last = letter
-                        }
-                        suspicion.isShifted = scoreMin < Self.shiftedBelow
-                        suspicion.isReversed = turnedMin < Self.reversedBelow
-                        // Of other scripts nothing is known.
-                        if isShort, count == 0 { suspicion.isReversed = bits >= 0x80 }
-                        if isShort, count > 0 {
-                            let english = Self.englishFrom * count
-                            suspicion.isShifted = scoreSum < english || scoreMin < Self.shortBelow
-                            suspicion.isReversed = turnedSum < english || turnedMin < Self.shortBelow
-                        }
-                    }
-                }
-            }
+        text.withUnsafeBufferPointer { text in
+            var suspicion = Suspicion()
+            guard let start = text.baseAddress else { return suspicion }
+            let least = guard_letter_sums(steps, letters, start, text.count)
+            suspicion.isShifted = least.first < Self.shiftedBelow
+            suspicion.isReversed = least.second < Self.reversedBelow
+            if isShort { judge(short: text, least, &suspicion) }
+            return suspicion
         }
-        return suspicion
     }
+
+    private func judge(short text: UnsafeBufferPointer<UInt8>, _ least: guard_least, _ suspicion: inout Suspicion) {
+        var (last, score, turned, count) = (0, 0, 0, 0)
+        var bits: UInt8 = 0
+        for byte in text {
+            bits |= byte
+            let letter = Int(letters[Int(byte)])
+            if last != 0, letter != 0 {
+                score += Int(pairs[last << 5 | letter])
+                turned += Int(order[last << 5 | letter])
+                count += 1
+            }
+            last = letter
+        }
+        // Of other scripts nothing is known.
+        if count == 0 {
+            suspicion.isReversed = bits >= 0x80
+            return
+        }
+        let english = Self.englishFrom * count
+        suspicion.isShifted = score < english || least.first < Self.shortBelow
+        suspicion.isReversed = turned < english || least.second < Self.shortBelow
+    }
+
+    /// What is around a match, on both sides.
+    private static let aroundBytes = 64
 
     /// 16ths of bits above chance of `second` behind `first`, ASCII bytes; 0 unless both are letters.
     func pair(_ first: UInt8, _ second: UInt8) -> Int {
@@ -136,7 +136,8 @@ struct LetterStatistics: Sendable {
     /// Whether four letters in a row stand near `range`.
     private func hasWord(_ text: Span<UInt8>, _ range: ByteRange) -> Bool {
         var run = 0
-        for index in max(0, range.lowerBound - 64)..<min(text.count, range.upperBound + 64) {
+        for index in max(0, range.lowerBound - Self.aroundBytes)..<min(text.count, range.upperBound + Self.aroundBytes)
+        {
             run = letters[Int(text[index])] == 0 ? 0 : run + 1
             if run == 4 { return true }
         }
@@ -150,7 +151,8 @@ struct LetterStatistics: Sendable {
         _ shown: ByteRange, in reading: Span<UInt8>, as range: ByteRange, in text: Span<UInt8>, isKey: Bool
     ) -> Bool {
         func around(_ text: Span<UInt8>, _ range: ByteRange) -> (score: Int, order: Int) {
-            let part = text.extracting(max(0, range.lowerBound - 64)..<min(text.count, range.upperBound + 64))
+            let part = text.extracting(
+                max(0, range.lowerBound - Self.aroundBytes)..<min(text.count, range.upperBound + Self.aroundBytes))
             return (score(part), score(part, in: order))
         }
         let plain = around(text, range)

@@ -45,6 +45,8 @@ struct PrefilterPlan: Sendable {
     /// On output only rules that say `stream:` are asked about them.
     let decodedOutput: View
     let wordsOutput: View
+    /// By rule: `CompiledRule.tellsCase`.
+    let tellsCase: [Bool]
     let readings: ReadingNeeds
     let composed: ComposedPrefilter
     private let views: [Views]
@@ -78,6 +80,7 @@ struct PrefilterPlan: Sendable {
             }
         }
         allViews = views.reduce(Views()) { $0.union($1) }
+        tellsCase = rules.map(\.tellsCase)
         raw = View(rules, filters: filters) { $0.view == .raw }
         folded = View(rules, filters: filters) { $0.view != .raw }
         decoded = View(rules, filters: filters) { $0.view == .decoded }

@@ -48,6 +48,31 @@ extension TextDecoder {
         }
     }
 
+    /// Whether bytes are there with which the scalars begin that `hidden`, `spaced` and `upright` look for.
+    static func leads(_ text: Span<UInt8>) -> (hasHidden: Bool, hasInvisible: Bool, hasTurned: Bool) {
+        text.withUnsafeBufferPointer { text in
+            // Branch-free, so that the loop is vectorised.
+            var (hidden, invisible, turned): (UInt8, UInt8, UInt8) = (0, 0, 0)
+            for byte in text {
+                let isControl: UInt8 = byte < 0x20 ? 1 : 0
+                let isKept: UInt8 = (byte &- 0x09 < 5 ? 1 : 0) | (byte == 0x1B ? 1 : 0)
+                hidden |= isControl & ~isKept | (byte == 0x7F ? 1 : 0) | (byte == 0xE1 ? 1 : 0)
+                hidden |= (byte == 0xEF ? 1 : 0) | (byte == 0xF3 ? 1 : 0)
+                invisible |= byte == 0xE2 ? 1 : 0
+                turned |= (byte == 0xC9 ? 1 : 0) | (byte == 0xCA ? 1 : 0)
+            }
+            return (hidden != 0, invisible != 0, turned != 0)
+        }
+    }
+
+    static func isASCII(_ text: Span<UInt8>) -> Bool {
+        text.withUnsafeBufferPointer { text in
+            var bits: UInt8 = 0
+            for byte in text { bits |= byte }
+            return bits < 0x80
+        }
+    }
+
     /// Leading and vowel jamo, with or without a trailing one, at `start` (Unicode 3.12).
     private static func syllable(_ text: Span<UInt8>, _ start: Int) -> Unit? {
         guard let lead = scalar(text, start), (0x1100...0x1112).contains(lead), let vowel = scalar(text, start + 3),
@@ -163,8 +188,6 @@ extension TextDecoder {
     /// Letters turned upside down as they stand on the page, still from right to left. `nil`: there are no three that
     /// exist only so.
     static func upright(_ text: Span<UInt8>) -> DerivedText? {
-        // All but a few of them are of U+0250 to U+02AF.
-        guard text.indices.contains(where: { text[$0] == 0xC9 || text[$0] == 0xCA }) else { return nil }
         var out = DerivedText()
         var kept = 0
         var found = 0

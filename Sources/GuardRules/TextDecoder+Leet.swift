@@ -18,11 +18,32 @@ extension TextDecoder {
     ///   - isGated: off only in tests.
     static func leet(
         _ text: Span<UInt8>, vocabulary: RuleVocabulary? = nil, isGated: Bool = true
-    ) -> [DerivedText] {
-        if isGated, !hasSignsInWords(text) { return [] }
-        let (inWords, bare) = signs(in: text, vocabulary)
+    ) -> [TextEdits] {
+        text.withUnsafeBufferPointer { text in
+            let isKnown = isGated ? TextPlanes(text).read { mayHaveLeet(text, $0, vocabulary) } : true
+            return isKnown ? leet(text) : []
+        }
+    }
+
+    /// Whether letters stand beside signs, and a word that they are in may be one of `vocabulary`. In a text in which only
+    /// words of digits are such, nothing is disguised.
+    static func mayHaveLeet(
+        _ text: UnsafeBufferPointer<UInt8>, _ planes: TextPlanes.Reader, _ vocabulary: RuleVocabulary?
+    ) -> Bool {
+        forEachLeetRun(planes) { run in
+            guard let vocabulary else { return true }
+            var index = run.lowerBound
+            while let word = nextWord(text, &index, run.upperBound) {
+                if word.signs > 0, isKnown(text, word.range, vocabulary) { return true }
+            }
+            return false
+        }
+    }
+
+    static func leet(_ text: UnsafeBufferPointer<UInt8>) -> [TextEdits] {
+        let (inWords, bare) = signs(in: text)
         if inWords.isEmpty { return [] }
-        var readings: [DerivedText] = []
+        var readings: [TextEdits] = []
         for strokes in ways(text, inWords) { readings.append(leet(text, inWords, strokes)) }
         if !bare.isEmpty {
             let all = (inWords + bare).sorted { $0.at < $1.at }
@@ -31,52 +52,49 @@ extension TextDecoder {
         return readings
     }
 
-    /// Whether a letter stands beside what may be a sign: quick to tell.
-    private static func hasSignsInWords(_ text: Span<UInt8>) -> Bool {
-        text.withUnsafeBufferPointer { text in
-            sides.withUnsafeBufferPointer { sides in
-                var last: UInt8 = 0
-                for byte in text {
-                    let side = sides[Int(byte)]
-                    if side | last == 3 { return true }
-                    last = side
-                }
-                return false
-            }
-        }
-    }
-
-    /// By byte: 1 for letters, 2 for bytes of signs (`signLength`).
-    private static let sides: [UInt8] = (0...255).map { value in
-        let byte = UInt8(value)
-        if isLetter(byte) { return 1 }
-        return isDigit(byte) || byte >= 0x80 || Array("@$!|+".utf8).contains(byte) ? 2 : 0
-    }
-
-    private static func ways(_ text: Span<UInt8>, _ signs: [Sign]) -> ArraySlice<Strokes> {
+    private static func ways(_ text: UnsafeBufferPointer<UInt8>, _ signs: [Sign]) -> ArraySlice<Strokes> {
         signs.contains { isStroke(text[$0.at]) } ? Strokes.allCases[...] : Strokes.allCases.prefix(1)
     }
 
-    /// Nothing where no word that they stand in is one of `vocabulary`.
-    private static func signs(
-        in text: Span<UInt8>, _ vocabulary: RuleVocabulary?
-    ) -> (ofWords: [Sign], bare: [Sign]) {
+    private static func signs(in text: UnsafeBufferPointer<UInt8>) -> (ofWords: [Sign], bare: [Sign]) {
         var signs: [Sign] = []
         var bare: [Sign] = []
-        var isKnown = vocabulary == nil
         var index = 0
-        while index < text.count {
+        while let word = nextWord(text, &index, text.count) {
+            if word.signs == 0 { continue }
+            let isBare = word.letters == 0 || word.signs > word.letters * 2
+            if isBare, word.range.count > 16 { continue }
+            var at = word.range.lowerBound
+            while at < word.range.upperBound {
+                let length = signLength(text, at)
+                if length > 0 {
+                    if isBare {
+                        bare.append(Sign(at: at, length: length))
+                    } else {
+                        signs.append(Sign(at: at, length: length))
+                    }
+                }
+                at += max(1, length)
+            }
+        }
+        return (signs, bare)
+    }
+
+    /// The next word of letters and signs from `index` on, which it moves behind it.
+    private static func nextWord(
+        _ text: UnsafeBufferPointer<UInt8>, _ index: inout Int, _ end: Int
+    ) -> (range: ByteRange, letters: Int, signs: Int)? {
+        while index < end {
             let start = index
-            var letters = 0
-            let first = signs.count
-            while index < text.count {
+            var (letters, signs) = (0, 0)
+            while index < end {
                 if isLetter(text[index]) {
                     letters += 1
                     index += 1
                 } else if case let length = signLength(text, index), length > 0,
                     index > start || !isMark(text[index]) || beginsWord(text, index)
                 {
-                    signs.append(Sign(at: index, length: length))
+                    signs += 1
                     index += length
                 } else {
                     break
@@ -87,61 +105,54 @@ extension TextDecoder {
                 continue
             }
             // A mark at the end is punctuation, unless there is nothing else.
-            var end = index
-            while letters > 0, signs.count > first, let last = signs.last, last.at + last.length == end,
-                text[last.at] == UInt8(ascii: "!")
-            {
-                signs.removeLast()
-                end = last.at
+            var last = index
+            while letters > 0, signs > 0, text[last - 1] == UInt8(ascii: "!") {
+                signs -= 1
+                last -= 1
             }
-            let count = signs.count - first
-            if count > 0, !isKnown, let vocabulary { isKnown = Self.isKnown(text, start..<end, vocabulary) }
-            if count == 0 || letters > 0 && count <= letters * 2 { continue }
-            if end - start <= 16 { bare += signs[first...] }
-            signs.removeLast(count)
+            return (start..<last, letters, signs)
         }
-        return isKnown ? (signs, bare) : ([], [])
+        return nil
     }
 
     /// Whether rules may look for the word in disguise. What has signs only behind its letters (`int32`) is most likely
     /// none, so it has to be a whole word of theirs.
-    private static func isKnown(_ text: Span<UInt8>, _ token: ByteRange, _ vocabulary: RuleVocabulary) -> Bool {
-        var letters: [UInt8] = []
+    private static func isKnown(_ text: UnsafeBufferPointer<UInt8>, _ token: ByteRange, _ vocabulary: RuleVocabulary)
+        -> Bool
+    {
+        var word = RuleVocabulary.Word()
         var lastSign = token.lowerBound
         var index = token.lowerBound
         while index < token.upperBound {
-            let byte = text[index]
+            var byte = text[index]
             if isLetter(byte) {
-                letters.append(byte)
                 index += 1
-                continue
+            } else {
+                let length = max(1, signLength(text, index))
+                byte = isStroke(byte) ? UInt8(ascii: "i") : letter(text, Sign(at: index, length: length), 0, .i)
+                index += length
+                lastSign = index
             }
-            let length = max(1, signLength(text, index))
-            letters.append(isStroke(byte) ? UInt8(ascii: "i") : letter(text, Sign(at: index, length: length), 0, .i))
-            index += length
-            lastSign = index
+            if let letter = RuleVocabulary.letter(byte) { word.append(letter) }
         }
-        let word = letters.compactMap(RuleVocabulary.letter)
         return vocabulary.contains(word) || lastSign < token.upperBound && vocabulary.containsBegin(of: word)
     }
 
-    private static func leet(_ text: Span<UInt8>, _ signs: [Sign], _ strokes: Strokes) -> DerivedText {
-        var out = DerivedText()
+    private static func leet(_ text: UnsafeBufferPointer<UInt8>, _ signs: [Sign], _ strokes: Strokes) -> TextEdits {
+        var edits = TextEdits()
         var kept = 0
         var last: UInt8 = 0
         for sign in signs {
-            out.keep(text, kept..<sign.at)
             let before = sign.at == kept && kept > 0 ? last : sign.at > 0 ? text[sign.at - 1] | 0x20 : 0
             last = letter(text, sign, before, strokes)
-            if sign.length == 1 { out.change(to: last) } else { out.replace(sign.length, by: [last]) }
+            edits.append(sign.at, sign.length, as: last)
             kept = sign.at + sign.length
         }
-        out.keep(text, kept..<text.count)
-        return out
+        return edits
     }
 
     /// Of a mark at the start of a word: what follows is the word.
-    private static func beginsWord(_ text: Span<UInt8>, _ mark: Int) -> Bool {
+    private static func beginsWord(_ text: UnsafeBufferPointer<UInt8>, _ mark: Int) -> Bool {
         guard mark + 1 < text.count, !isDigit(text[mark + 1]) else { return false }
         return isLetter(text[mark + 1]) || text[mark + 1] != text[mark] && signLength(text, mark + 1) > 0
     }
@@ -151,7 +162,7 @@ extension TextDecoder {
     }
 
     /// Bytes of the sign at `at`: ASCII, or a currency's.
-    private static func signLength(_ text: Span<UInt8>, _ at: Int) -> Int {
+    private static func signLength(_ text: UnsafeBufferPointer<UInt8>, _ at: Int) -> Int {
         switch text[at] {
         case 0x30...0x39, UInt8(ascii: "@"), UInt8(ascii: "$"), UInt8(ascii: "!"), UInt8(ascii: "|"), UInt8(ascii: "+"):
             1
@@ -173,7 +184,9 @@ extension TextDecoder {
         0xB4: UInt8(ascii: "s"), 0xB5: UInt8(ascii: "c"),
     ]
 
-    private static func letter(_ text: Span<UInt8>, _ sign: Sign, _ before: UInt8, _ strokes: Strokes) -> UInt8 {
+    private static func letter(_ text: UnsafeBufferPointer<UInt8>, _ sign: Sign, _ before: UInt8, _ strokes: Strokes)
+        -> UInt8
+    {
         let end = sign.at + sign.length
         let byte = text[sign.at]
         if isStroke(byte) {
@@ -190,7 +203,7 @@ extension TextDecoder {
     }
 
     /// An upright stroke is an `i` or an `l`: by its neighbours, as English words have them.
-    private static func besideVowels(_ before: UInt8, _ text: Span<UInt8>, _ end: Int) -> UInt8 {
+    private static func besideVowels(_ before: UInt8, _ text: UnsafeBufferPointer<UInt8>, _ end: Int) -> UInt8 {
         let (i, l) = (UInt8(ascii: "i"), UInt8(ascii: "l"))
         let next = end < text.count ? text[end] : 0
         let after = plainLetter(next)
@@ -210,7 +223,7 @@ extension TextDecoder {
     private static func isVowel(_ letter: UInt8) -> Bool { "aeiouy".utf8.contains(letter) }
 
     /// The same by what English has more often between its neighbours, of two strokes in a row between theirs.
-    private static func asInPairs(_ before: UInt8, _ text: Span<UInt8>, _ end: Int) -> UInt8 {
+    private static func asInPairs(_ before: UInt8, _ text: UnsafeBufferPointer<UInt8>, _ end: Int) -> UInt8 {
         let (i, l) = (UInt8(ascii: "i"), UInt8(ascii: "l"))
         let statistics = LetterStatistics.shared
         func plain(_ at: Int) -> UInt8 { at < text.count ? plainLetter(text[at]) : 0 }

@@ -20,13 +20,15 @@ extension TextDecoder {
     /// same separator between) joined; wider gaps are the spaces between words. Where signs separate, they do so in
     /// words of two letters as well. `nil`: there are none.
     static func join(_ text: Span<UInt8>) -> DerivedText? {
-        var separators: Set<[UInt8]> = []
-        guard let joined = join(text, &separators) else { return nil }
-        return separators.isEmpty ? joined : join(text, &separators)
+        text.withUnsafeBufferPointer { text in
+            var separators: Set<[UInt8]> = []
+            guard let joined = join(text, &separators) else { return nil }
+            return separators.isEmpty ? joined : join(text, &separators)
+        }
     }
 
     /// - Parameter separators: signs that separate characters; those of chains are added.
-    private static func join(_ text: Span<UInt8>, _ separators: inout Set<[UInt8]>) -> DerivedText? {
+    private static func join(_ text: UnsafeBufferPointer<UInt8>, _ separators: inout Set<[UInt8]>) -> DerivedText? {
         var out = DerivedText()
         var kept = 0
         var index = 0
@@ -66,7 +68,7 @@ extension TextDecoder {
                 let separator = (start..<(start + sign.separator)).map { text[$0] }
                 if !separator.contains(where: isSpace) { separators.insert(separator) }
             }
-            out.keep(text, kept..<index)
+            out.keep(text.span, kept..<index)
             for character in found.characters {
                 var bytes = (character.at..<(character.at + character.length)).map { text[$0] }
                 if character.endsWord { bytes.append(0x20) }
@@ -76,13 +78,13 @@ extension TextDecoder {
             kept = index
         }
         guard kept > 0 else { return nil }
-        out.keep(text, kept..<text.count)
+        out.keep(text.span, kept..<text.count)
         return out
     }
 
     /// Behind every character the same separator of one to three signs: whatever stands between is meant, signs and
     /// spaces too.
-    private static func evenChain(_ text: Span<UInt8>, _ start: Int) -> Chain? {
+    private static func evenChain(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Chain? {
         let first = start + width(text[start])
         var best: Chain?
         var end = first
@@ -95,10 +97,13 @@ extension TextDecoder {
         return best
     }
 
-    private static func evenChain(_ text: Span<UInt8>, _ start: Int, _ separator: ByteRange) -> Chain? {
+    private static func evenChain(_ text: UnsafeBufferPointer<UInt8>, _ start: Int, _ separator: ByteRange) -> Chain? {
         func isSeparator(_ at: Int) -> Bool {
             guard at + separator.count <= text.count else { return false }
-            return separator.indices.allSatisfy { text[at + $0 - separator.lowerBound] == text[$0] }
+            for offset in 0..<separator.count where text[at + offset] != text[separator.lowerBound + offset] {
+                return false
+            }
+            return true
         }
         guard separator.upperBound < text.count,
             isSeparator(separator.upperBound + width(text[separator.upperBound]))
@@ -127,7 +132,7 @@ extension TextDecoder {
     }
 
     private static func chain(
-        _ text: Span<UInt8>, _ start: Int, _ separators: Set<[UInt8]>
+        _ text: UnsafeBufferPointer<UInt8>, _ start: Int, _ separators: Set<[UInt8]>
     ) -> Chain? {
         let first = width(text[start])
         var separatorEnd = start + first
@@ -206,27 +211,26 @@ extension TextDecoder {
 
     // MARK: broken lines
 
-    /// Line ends (and the hyphen before one) inside words taken away, where lines are short. `nil`: there are none.
-    static func joinLines(_ text: Span<UInt8>) -> DerivedText? {
+    /// Bytes of a line, on average, where words are broken.
+    static let lineMax = 40
+
+    /// Line ends (and the hyphen before one) inside words taken away, where lines are short.
+    static func brokenLines(_ text: Span<UInt8>) -> TextEdits {
+        var edits = TextEdits()
         var breaks = 0
-        for index in text.indices where text[index] == 0x0A {
-            if breakLength(text, index) != nil { breaks += 1 }
-        }
-        guard breaks > 0, text.count / breaks <= 40 else { return nil }
-        var out = DerivedText()
         var kept = 0
         for index in text.indices where text[index] == 0x0A {
-            guard let range = breakLength(text, index), range.lowerBound >= kept else { continue }
-            out.keep(text, kept..<range.lowerBound)
-            out.replace(range.count, by: [])
+            guard let range = breakLength(text, index) else { continue }
+            breaks += 1
+            guard range.lowerBound >= kept else { continue }
+            edits.drop(range)
             kept = range.upperBound
         }
-        out.keep(text, kept..<text.count)
-        return out
+        return breaks > 0 && text.count / breaks <= lineMax ? edits : TextEdits()
     }
 
     /// What may stand beside a line end inside of a word; these end and begin lines of code.
-    private static func isBrokenByte(_ byte: UInt8) -> Bool {
+    static func isBrokenByte(_ byte: UInt8) -> Bool {
         !isSpace(byte) && !";{}()[],<>\"'".utf8.contains(byte)
     }
 
@@ -247,96 +251,99 @@ extension TextDecoder {
     // MARK: words without spaces
 
     /// Three or more words with a sign instead of the space between (`ignore_all_rules`, `IgnoreAllRules`) with spaces.
-    /// `nil`: there are none.
     ///
     /// - Parameter vocabulary: two of the words have to be in it, or one beside a shorter one. `nil`: any words.
-    static func words(_ text: Span<UInt8>, vocabulary: RuleVocabulary? = nil) -> DerivedText? {
-        var out = DerivedText()
-        var kept = 0
-        var index = 0
-        var humps: [Int] = []
-        var joints: [Int] = []
-        var signs: [ByteRange] = []
-        while index < text.count {
-            let start = index
-            humps.removeAll(keepingCapacity: true)
-            joints.removeAll(keepingCapacity: true)
-            signs.removeAll(keepingCapacity: true)
-            while index < text.count, !isSpace(text[index]) {
-                let byte = text[index]
-                if byte >= 0x80 {
-                    // Letters of Latin words are ASCII now: what stands between is a sign.
-                    let sign = index
-                    while index < text.count, text[index] >= 0x80 { index += 1 }
-                    if sign > start, isAlphanumeric(text[sign - 1]), index - sign <= 12, index < text.count,
-                        isAlphanumeric(text[index])
-                    {
-                        signs.append(sign..<index)
-                    }
-                    continue
-                }
-                if index > start, isWordByte(text[index - 1]) {
-                    if byte &- 0x41 < 26, text[index - 1] &- 0x61 < 26 { humps.append(index) }
-                    if isJoint(byte), index + 1 < text.count, isWordByte(text[index + 1]) { joints.append(index) }
-                }
+    static func words(_ text: Span<UInt8>, vocabulary: RuleVocabulary? = nil) -> TextEdits {
+        text.withUnsafeBufferPointer { text in TextPlanes(text).read { words(text, $0, vocabulary) } }
+    }
+
+    static func words(
+        _ text: UnsafeBufferPointer<UInt8>, _ planes: TextPlanes.Reader, _ vocabulary: RuleVocabulary?
+    ) -> TextEdits {
+        var edits = TextEdits()
+        forEachWordsToken(planes) { addWords(of: text, $0, vocabulary, &edits) }
+        return edits
+    }
+
+    /// - Parameter token: without spaces.
+    static func addWords(
+        of text: UnsafeBufferPointer<UInt8>, _ token: ByteRange, _ vocabulary: RuleVocabulary?,
+        _ edits: inout TextEdits
+    ) {
+        let start = token.lowerBound
+        var signs = 0
+        var index = start
+        while index < token.upperBound {
+            if text[index] < 0x80 {
                 index += 1
+            } else if sign(text, &index, from: start) != nil {
+                signs += 1
             }
-            if humps.isEmpty && joints.isEmpty && signs.isEmpty
-                || !isKnown(text, start..<index, hasSigns: !signs.isEmpty, vocabulary)
-            {
-                index = max(index, start + 1)
-                continue
-            }
-            if let sign = commonSign(text, joints) {
-                // Where the sign stands for spaces, it does so beside other signs too.
-                for joint in start..<index where text[joint] == sign {
-                    out.keep(text, kept..<joint)
-                    out.change(to: 0x20)
-                    kept = joint + 1
-                }
-            } else if signs.count >= 2 {
-                for sign in signs {
-                    out.keep(text, kept..<sign.lowerBound)
-                    out.replace(sign.count, by: [0x20])
-                    kept = sign.upperBound
-                }
-            } else if joints.isEmpty, humps.count >= 2 {
-                for hump in humps {
-                    out.keep(text, kept..<hump)
-                    out.replace(1, by: [0x20, text[hump]])
-                    kept = hump + 1
-                }
-            }
-            index = max(index, start + 1)
         }
-        guard kept > 0 else { return nil }
-        out.keep(text, kept..<text.count)
-        return out
+        // Most end here.
+        guard isKnown(text, token, hasSigns: signs > 0, vocabulary) else { return }
+        var joints: [Int] = []
+        var humps = 0
+        for index in token.dropFirst() where text[index] < 0x80 && isWordByte(text[index - 1]) {
+            if isHump(text, index) { humps += 1 }
+            if isJoint(text[index]), index + 1 < text.count, isWordByte(text[index + 1]) { joints.append(index) }
+        }
+        let common = commonSign(text, joints)
+        if let common {
+            // Where the sign stands for spaces, it does so beside other signs too.
+            for joint in token where text[joint] == common { edits.append(joint, 1, as: 0x20) }
+        } else if signs >= 2 {
+            index = start
+            while index < token.upperBound {
+                if text[index] < 0x80 {
+                    index += 1
+                } else if let sign = sign(text, &index, from: start) {
+                    edits.append(sign.lowerBound, sign.count, as: 0x20)
+                }
+            }
+        } else if humps >= 2, joints.isEmpty {
+            for hump in token.dropFirst() where isHump(text, hump) { edits.append(hump, 1, as: 0x20, text[hump]) }
+        }
+    }
+
+    /// Where a word begins with a capital behind a small letter. `index` is not the first byte.
+    private static func isHump(_ text: UnsafeBufferPointer<UInt8>, _ index: Int) -> Bool {
+        text[index] &- 0x41 < 26 && text[index - 1] &- 0x61 < 26
+    }
+
+    /// What is beyond ASCII from `index` on, which it moves behind it, if words stand on both sides: letters of Latin
+    /// words are ASCII in folded text, so it is a sign.
+    private static func sign(_ text: UnsafeBufferPointer<UInt8>, _ index: inout Int, from start: Int) -> ByteRange? {
+        let sign = index
+        while index < text.count, text[index] >= 0x80 { index += 1 }
+        guard sign > start, isAlphanumeric(text[sign - 1]), index - sign <= 12, index < text.count,
+            isAlphanumeric(text[index])
+        else { return nil }
+        return sign..<index
     }
 
     /// Whether two of the words in a token are ones that rules look for, or one of them and a word too short to tell.
     ///
     /// - Parameter hasSigns: what is beyond ASCII stands between words.
     private static func isKnown(
-        _ text: Span<UInt8>, _ token: ByteRange, hasSigns: Bool, _ vocabulary: RuleVocabulary?
+        _ text: UnsafeBufferPointer<UInt8>, _ token: ByteRange, hasSigns: Bool, _ vocabulary: RuleVocabulary?
     ) -> Bool {
         guard let vocabulary else { return true }
         var known = 0
         var short = 0
-        var word: [UInt8] = []
+        var word = RuleVocabulary.Word()
         func endWord() {
-            if word.isEmpty { return }
-            if vocabulary.contains(word) {
-                known += 1
-            } else if word.count < RuleVocabulary.lettersMin {
+            if word.count == 0 { return }
+            if word.count < RuleVocabulary.lettersMin {
                 short += 1
+            } else if vocabulary.contains(word) {
+                known += 1
             }
-            word.removeAll(keepingCapacity: true)
+            word = RuleVocabulary.Word()
         }
         for index in token {
             let byte = text[index]
-            let isHump = byte &- 0x41 < 26 && index > token.lowerBound && text[index - 1] &- 0x61 < 26
-            if isHump { endWord() }
+            if index > token.lowerBound, isHump(text, index) { endWord() }
             if let letter = RuleVocabulary.letter(byte), byte < 0x80 || !hasSigns {
                 word.append(letter)
             } else {
@@ -349,7 +356,7 @@ extension TextDecoder {
     }
 
     /// The sign that most joints are, the first of several; at least two.
-    private static func commonSign(_ text: Span<UInt8>, _ joints: [Int]) -> UInt8? {
+    private static func commonSign(_ text: UnsafeBufferPointer<UInt8>, _ joints: [Int]) -> UInt8? {
         guard joints.count >= 2 else { return nil }
         var best: (sign: UInt8, count: Int) = (0, 1)
         for joint in joints.prefix(64) where text[joint] != best.sign {
@@ -360,7 +367,7 @@ extension TextDecoder {
     }
 
     /// Of ASCII.
-    private static func isJoint(_ byte: UInt8) -> Bool {
+    static func isJoint(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "+"), UInt8(ascii: "/"),
             UInt8(ascii: "*"), UInt8(ascii: "~"), UInt8(ascii: "|"), UInt8(ascii: ","), UInt8(ascii: ":"),
@@ -373,87 +380,111 @@ extension TextDecoder {
     // MARK: other alphabets and directions
 
     /// Letters moved on by `alphabet` (`LetterStatistics.letter`), in their case.
-    static func turn(_ text: Span<UInt8>, alphabet: Int) -> DerivedText {
-        var out = DerivedText()
-        for index in text.indices {
-            let byte = text[index]
-            guard isLetter(byte) else {
-                out.change(to: byte)
-                continue
-            }
+    static func turn(_ text: Span<UInt8>, alphabet: Int) -> [UInt8] {
+        mapped(text) { byte in
+            guard isLetter(byte) else { return byte }
             let letter = LetterStatistics.letter((byte | 0x20) - 0x60, alphabet)
-            out.change(to: letter + 0x60 - (byte < 0x60 ? 0x20 : 0))
+            return letter + 0x60 - (byte < 0x60 ? 0x20 : 0)
         }
-        return out
     }
 
     /// rot18: 13 for letters and 5 for digits. `nil`: there are no digits.
-    static func turnDigits(_ text: Span<UInt8>) -> DerivedText? {
+    static func turnDigits(_ text: Span<UInt8>) -> [UInt8]? {
         guard text.indices.contains(where: { isDigit(text[$0]) }) else { return nil }
-        var out = DerivedText()
-        for index in text.indices {
-            let byte = text[index]
-            if isDigit(byte) {
-                out.change(to: 0x30 + (byte - 0x30 + 5) % 10)
-            } else if isLetter(byte) {
-                out.change(to: LetterStatistics.letter((byte | 0x20) - 0x60, 13) + 0x60 - (byte < 0x60 ? 0x20 : 0))
-            } else {
-                out.change(to: byte)
+        return mapped(text) { byte in
+            if isDigit(byte) { return 0x30 + (byte - 0x30 + 5) % 10 }
+            guard isLetter(byte) else { return byte }
+            return LetterStatistics.letter((byte | 0x20) - 0x60, 13) + 0x60 - (byte < 0x60 ? 0x20 : 0)
+        }
+    }
+
+    /// Byte by byte.
+    private static func mapped(_ text: Span<UInt8>, _ read: (UInt8) -> UInt8) -> [UInt8] {
+        let table = (0...255).map { read(UInt8($0)) }
+        return text.withUnsafeBufferPointer { text in
+            table.withUnsafeBufferPointer { table in
+                [UInt8](unsafeUninitializedCapacity: text.count) { out, count in
+                    for index in 0..<text.count { out[index] = table[Int(text[index])] }
+                    count = text.count
+                }
             }
         }
-        return out
     }
 
     /// rot47: all 94 printable characters moved on by half. `nil`: that looks no more like English than the text does.
-    static func turnSigns(_ text: Span<UInt8>) -> DerivedText? {
-        var out = DerivedText()
-        for index in text.indices {
-            let byte = text[index]
-            out.change(to: byte &- 0x21 < 94 ? 0x21 + (byte - 0x21 + 47) % 94 : byte)
-        }
+    static func turnSigns(_ text: Span<UInt8>) -> [UInt8]? {
+        let out = mapped(text) { $0 &- 0x21 < 94 ? 0x21 + ($0 - 0x21 + 47) % 94 : $0 }
         let statistics = LetterStatistics.shared
-        let score = statistics.score(out.text.span)
+        let score = statistics.score(out.span)
         return score > 0 && score > statistics.score(text) ? out : nil
     }
 
     /// The scalars in the other order.
     static func backwards(_ text: Span<UInt8>) -> [UInt8] {
-        var out: [UInt8] = []
-        out.reserveCapacity(text.count)
-        var end = text.count
-        while end > 0 {
-            var start = end - 1
-            while start > 0, text[start] & 0xC0 == 0x80 { start -= 1 }
-            for index in start..<end { out.append(text[index]) }
-            end = start
+        text.withUnsafeBufferPointer { text in
+            [UInt8](unsafeUninitializedCapacity: text.count) { out, count in
+                reverse(text, 0..<text.count, into: out)
+                count = text.count
+            }
         }
-        return out
     }
 
-    /// The characters of each word in the other order; a word of which a part is meant is edited whole.
-    ///
-    /// - Parameter vocabulary: one of the words has to be in it. `nil`: any words.
-    static func wordsBackwards(_ text: Span<UInt8>, vocabulary: RuleVocabulary? = nil) -> DerivedText? {
-        var out = DerivedText()
-        var index = 0
-        var kept = 0
-        var isKnown = vocabulary == nil
-        while index < text.count {
-            var end = index
-            while end < text.count, !isSpace(text[end]) { end += 1 }
-            if end - index > 1 {
-                if !isKnown, let vocabulary {
-                    let word = backwards(text.extracting(index..<end)).compactMap(RuleVocabulary.letter)
-                    isKnown = vocabulary.contains(word)
-                }
-                out.keep(text, kept..<index)
-                out.replace(end - index, by: backwards(text.extracting(index..<end)))
-                kept = end
+    /// Writes the scalars of a range of `text` in the other order to where they stand.
+    private static func reverse(
+        _ text: UnsafeBufferPointer<UInt8>, _ range: ByteRange, into out: UnsafeMutableBufferPointer<UInt8>
+    ) {
+        var made = range.lowerBound
+        var end = range.upperBound
+        while end > range.lowerBound {
+            var start = end - 1
+            while start > range.lowerBound, text[start] & 0xC0 == 0x80 { start -= 1 }
+            for index in start..<end {
+                out[made] = text[index]
+                made += 1
             }
-            index = max(end, index + 1)
+            end = start
         }
-        guard isKnown else { return nil }
-        out.keep(text, kept..<text.count)
-        return out
+    }
+
+    /// The characters of each word in the other order; a word of which a part is meant is edited whole. `nil`: none of
+    /// the words is in `vocabulary`.
+    ///
+    /// - Parameter vocabulary: `nil`: any words.
+    static func wordsBackwards(
+        _ text: Span<UInt8>, vocabulary: RuleVocabulary? = nil
+    ) -> (text: [UInt8], words: [ByteRange])? {
+        text.withUnsafeBufferPointer { text in
+            var words: [ByteRange] = []
+            var index = 0
+            var isKnown = vocabulary == nil
+            while index < text.count {
+                var end = index
+                while end < text.count, !isSpace(text[end]) { end += 1 }
+                if end - index > 1 {
+                    if !isKnown, let vocabulary { isKnown = vocabulary.contains(reversedWord(text, index..<end)) }
+                    words.append(index..<end)
+                }
+                index = max(end, index + 1)
+            }
+            guard isKnown, !words.isEmpty else { return nil }
+            let out = [UInt8](unsafeUninitializedCapacity: text.count) { out, count in
+                for index in 0..<text.count { out[index] = text[index] }
+                for word in words { reverse(text, word, into: out) }
+                count = text.count
+            }
+            return (out, words)
+        }
+    }
+
+    private static func reversedWord(_ text: UnsafeBufferPointer<UInt8>, _ range: ByteRange) -> RuleVocabulary.Word {
+        var word = RuleVocabulary.Word()
+        var end = range.upperBound
+        while end > range.lowerBound {
+            var start = end - 1
+            while start > range.lowerBound, text[start] & 0xC0 == 0x80 { start -= 1 }
+            for index in start..<end { if let letter = RuleVocabulary.letter(text[index]) { word.append(letter) } }
+            end = start
+        }
+        return word
     }
 }

@@ -15,13 +15,21 @@ enum TextDecoder {
 
     /// `nil`: nothing in the text is encoded.
     ///
-    /// - Parameter isSecond: where a list of numbers may mean two texts, the other one.
-    static func decode(_ text: Span<UInt8>, isSecond: Bool = false) -> (text: DerivedText, isAmbiguous: Bool)? {
-        var tried = Tried(isSecond: isSecond)
+    /// - Parameters:
+    ///   - isSecond: where a list of numbers may mean two texts, the other one.
+    ///   - chances: what may be in the text.
+    static func decode(
+        _ text: Span<UInt8>, isSecond: Bool = false, chances: Chances = .all
+    ) -> (text: DerivedText, isAmbiguous: Bool)? {
+        var tried = Tried(isSecond: isSecond, chances: chances)
         return decode(text, &tried)
     }
 
     static func decode(_ text: Span<UInt8>, _ tried: inout Tried) -> (text: DerivedText, isAmbiguous: Bool)? {
+        let chances = tried.chances
+        let hasSigns = chances.contains(.signs)
+        // Of words nothing is asked where they can be nothing.
+        let hasWords = !chances.isDisjoint(with: [.signs, .numbers, .spans, .groups])
         var out = DerivedText()
         var isDecoded = false
         var kept = 0
@@ -37,7 +45,8 @@ enum TextDecoder {
         while index < text.count {
             tried.steps += 1
             let byte = text[index]
-            if atTokenStart, byte < 0x80, !isAlphanumeric(byte), !isSpace(byte), let unit = ascii85(text, index, &tried)
+            if hasSigns, atTokenStart, byte < 0x80, !isAlphanumeric(byte), !isSpace(byte),
+                let unit = ascii85(text, index, &tried)
             {
                 replace(unit)
                 atTokenStart = false
@@ -56,14 +65,14 @@ enum TextDecoder {
                 for unit in units { replace(unit) }
                 atTokenStart = false
             case .dash:
-                if atTokenStart, let unit = morse(text, index, &tried) {
+                if atTokenStart, chances.contains(.morse), let unit = morse(text, index, &tried) {
                     replace(unit)
                 } else {
                     index += 1
                 }
                 atTokenStart = false
             case .word:
-                if let (start, unit) = run(text, index, atTokenStart, &tried) {
+                if hasWords, let (start, unit) = run(text, index, atTokenStart, &tried) {
                     index = start
                     replace(unit)
                 } else {
@@ -111,6 +120,7 @@ enum TextDecoder {
         /// Bytes looked at, for tests.
         var steps = 0
         var isSecond = false
+        var chances = Chances.all
         var isAmbiguous = false
         var numbers = 0
         var wrapped = 0
@@ -124,16 +134,19 @@ enum TextDecoder {
     private static func run(
         _ text: Span<UInt8>, _ start: Int, _ atTokenStart: Bool, _ tried: inout Tried
     ) -> (start: Int, unit: Unit)? {
-        if start >= tried.numbers, let found = numbers(text, start, &tried) { return found }
-        if start >= tried.span {
+        let chances = tried.chances
+        if chances.contains(.numbers), start >= tried.numbers, let found = numbers(text, start, &tried) { return found }
+        if start >= tried.span, !chances.isDisjoint(with: [.spans, .groups]) {
             var end = start
             while end < text.count, isSpanByte(text[end]) { end += 1 }
             tried.span = end
             tried.steps += end - start
-            if atTokenStart, start >= tried.wrapped, let unit = wrapped(text, start, end, &tried) {
+            if atTokenStart, chances.contains(.groups), start >= tried.wrapped,
+                let unit = wrapped(text, start, end, &tried)
+            {
                 return (start, unit)
             }
-            if end - start >= spanMin {
+            if end - start >= spanMin, chances.contains(.spans) {
                 if let unit = span(text, start, end) { return (start, unit) }
                 // The whole is none; a part between signs may be.
                 var part = start
@@ -147,7 +160,7 @@ enum TextDecoder {
                 }
             }
         }
-        if atTokenStart { return ascii85(text, start, &tried).map { (start, $0) } }
+        if atTokenStart, chances.contains(.signs) { return ascii85(text, start, &tried).map { (start, $0) } }
         return nil
     }
 

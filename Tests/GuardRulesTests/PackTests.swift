@@ -60,6 +60,59 @@ import Testing
         try MutatedTexts(bundle.rules.flatMap { $0.tests.match + $0.tests.noMatch }.map { Array($0.text.utf8) })
     }
 
+    /// What readings show is found whether all of them are made or those that rules match in: texts of the packs' tests
+    /// in disguise, with plain text around or none.
+    @Test func noReadingThatMattersIsMissed() throws {
+        let bundle = try RuleBundle.load(directory: Self.directory)
+        let texts = bundle.rules.flatMap { $0.tests.match + $0.tests.noMatch }.map(\.text)
+        var random = SeededRandom(seed: 23)
+        @Sendable func joined(_ text: String, _ sign: String) -> String { text.map(String.init).joined(separator: sign) }
+        @Sendable func words(_ text: String, _ sign: String) -> String { text.split(separator: " ").joined(separator: sign) }
+        @Sendable func shifted(_ text: String, _ by: UInt8) -> String {
+            String(decoding: TextDecoder.turn(Array(text.utf8).span, alphabet: Int(by)), as: UTF8.self)
+        }
+        @Sendable func leet(_ text: String) -> String {
+            let signs: [Character: Character] = ["a": "4", "e": "3", "i": "1", "o": "0", "s": "5", "t": "7", "l": "|"]
+            return String(text.map { signs[$0] ?? $0 })
+        }
+        var disguises = DecodedViewTests.encoders.map(\.1)
+        disguises += [
+            { joined($0, " ") }, { joined($0, "-") }, { joined($0, "\u{B7}") }, { words($0, "_") }, { words($0, ".") },
+            { words($0, "\u{1F44F}") }, { $0.capitalized.filter { $0 != " " } }, { String($0.reversed()) },
+            { $0.split(separator: " ").map { String($0.reversed()) }.joined(separator: " ") }, { shifted($0, 5) },
+            { shifted(String($0.reversed()), 13) }, { leet($0) }, { leet($0.uppercased()) },
+            { $0.utf8.map { "\($0)" }.joined(separator: " ") },
+            { $0.utf8.map { String($0, radix: 16) }.joined(separator: " ") },
+            { text in
+                let characters = Array(text)
+                return stride(from: 0, to: characters.count, by: 9).map { String(characters[$0...].prefix(9)) }
+                    .joined(separator: "\n")
+            },
+        ]
+        var asking = EvaluationScratch()
+        var making = EvaluationScratch()
+        making.asksForReadings = false
+        let all = Array(bundle.rules.indices)
+        let wanted = Comparisons.share(0.1)
+        var found = 0
+        for _ in 0..<wanted {
+            var text = texts.randomElement(using: &random) ?? ""
+            for _ in 0..<Int.random(in: 1...2, using: &random) {
+                text = (disguises.randomElement(using: &random) ?? { $0 })(text)
+            }
+            if Int.random(in: 0..<3, using: &random) == 0 {
+                text =
+                    (texts.randomElement(using: &random) ?? "")
+                    + [" ", "\n", ". "][Int.random(in: 0..<3, using: &random)] + text
+            }
+            let bytes = Array(text.utf8)
+            let expected = bundle.evaluate(bytes.span, rules: all, scratch: &making)
+            #expect(bundle.evaluate(bytes.span, rules: all, scratch: &asking) == expected, "\(text.debugDescription)")
+            found += expected.matches.count
+        }
+        #expect(found > wanted / 4, "\(found)")
+    }
+
     /// Compares two ways to judge texts until as many as wanted were compared. `skipsFailures`: texts on which one of
     /// the two fails do not count.
     private static func compare(

@@ -84,24 +84,151 @@ import Testing
         for _ in 0..<(Self.rounds * 8) {
             let text = texts.next()
             let decoded = TextDecoder.decode(text.span)
-            if TextDecoder.mayDecode(text.span) {
-                yes += 1
-            } else {
-                no += 1
-                #expect(decoded == nil, "\(String(decoding: text, as: UTF8.self).debugDescription)")
-            }
+            let chances = TextDecoder.chances(text.span)
+            if chances.isEmpty { no += 1 } else { yes += 1 }
+            let looked = TextDecoder.decode(text.span, chances: chances)
             #expect(
-                TextDecoder.leet(text.span).map(\.text) == TextDecoder.leet(text.span, isGated: false).map(\.text),
+                looked?.text.text == decoded?.text.text && looked?.isAmbiguous == decoded?.isAmbiguous,
+                "\(chances) \(String(decoding: text, as: UTF8.self).debugDescription)")
+            #expect(
+                Self.leet(text) == Self.leet(text, isGated: false),
                 "\(String(decoding: text, as: UTF8.self).debugDescription)")
         }
         #expect(no > yes / 8 && yes > no / 8, "\(no) \(yes)")
+    }
+
+    private static func leet(_ text: [UInt8], _ vocabulary: RuleVocabulary? = nil, isGated: Bool = true) -> [[UInt8]] {
+        TextDecoder.leet(text.span, vocabulary: vocabulary, isGated: isGated).map { $0.read(text).text }
+    }
+
+    /// What looks at bytes through planes sees what looks at the bytes.
+    @Test func planesSayWhatBytesAre() throws {
+        var texts = try Texts(seed: 58)
+        var random = SeededRandom(seed: 59)
+        for round in 0..<Self.rounds {
+            let text = round == 0 ? [] : Array(texts.next().prefix(Int.random(in: 0...300, using: &random)))
+            text.withUnsafeBufferPointer { bytes in
+                let vectors = TextPlanes(bytes)
+                let plain = TextPlanes(bytes, usesVectors: false)
+                vectors.read { vectors in
+                    plain.read { plain in
+                        for plane in TextPlanes.Plane.allCases {
+                            for word in 0..<vectors.words {
+                                #expect(vectors.word(plane, word) == plain.word(plane, word), "\(plane)")
+                            }
+                        }
+                    }
+                    func isSpace(_ word: Int) -> UInt64 { vectors.word(.space, word) }
+                    func has(_ mask: UInt64, _ index: Int) -> Bool { mask >> UInt64(index % 64) & 1 != 0 }
+                    for index in text.indices {
+                        let word = index / 64
+                        let space = TextDecoder.isSpace(text[index])
+                        #expect(has(isSpace(word), index) == space)
+                        #expect(has(vectors.alphanumeric(word), index) == TextDecoder.isAlphanumeric(text[index]))
+                        #expect(has(vectors.word(.high, word), index) == (text[index] >= 0x80))
+                        let before = index > 0 && TextDecoder.isSpace(text[index - 1])
+                        #expect(has(TextPlanes.Reader.before(isSpace, word), index) == before)
+                        let behind = index + 1 < text.count && TextDecoder.isSpace(text[index + 1])
+                        #expect(has(TextPlanes.Reader.behind(isSpace, word), index) == behind)
+                        let run = text[index...].prefix { TextDecoder.isSpace($0) }.count
+                        for length in [2, 5, 16] {
+                            #expect(has(TextPlanes.Reader.runs(length, isSpace, word), index) == (run >= length))
+                        }
+                        #expect(vectors.firstBeyond(isSpace, from: index) == index + run)
+                        let first = text[index...].firstIndex { TextDecoder.isSpace($0) } ?? text.count
+                        #expect(vectors.first(.space, from: index) == first)
+                        let start = text[..<index].lastIndex { !TextDecoder.isSpace($0) }.map { $0 + 1 } ?? 0
+                        #expect(vectors.start(isSpace, before: index) == start)
+                        let range = index..<Int.random(in: index...text.count, using: &random)
+                        #expect(vectors.count(isSpace, in: range) == text[range].count { TextDecoder.isSpace($0) })
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where first looks say no to words in disguise the decoders find none.
+    @Test func firstLooksAtWordsMissNothing() throws {
+        var texts = try Texts(seed: 60)
+        var (spaced, broken, words) = (0, 0, 0)
+        for _ in 0..<(Self.rounds * 8) {
+            let text = texts.next()
+            let joined = TextDecoder.join(text.span)
+            let lines = TextDecoder.brokenLines(text.span)
+            text.withUnsafeBufferPointer { bytes in
+                TextPlanes(bytes).read { planes in
+                    if let joined, !TextDecoder.maySpaceOut(bytes, planes) {
+                        // Rows that are of signs, mostly.
+                        for row in joined.changes {
+                            let shown = joined.text[row]
+                            #expect(
+                                shown.count { TextDecoder.isLetter($0) || $0 >= 0x80 } < 3
+                                    && shown.count(where: TextDecoder.isAlphanumeric) < 6,
+                                "\(String(decoding: text, as: UTF8.self).debugDescription)")
+                        }
+                    }
+                    if joined != nil { spaced += 1 }
+                    #expect(lines.isEmpty || TextDecoder.mayBreakLines(bytes, planes))
+                    if !lines.isEmpty { broken += 1 }
+                    // Token by token.
+                    var edits = TextEdits()
+                    var start = 0
+                    for index in 0...text.count where index == text.count || TextDecoder.isSpace(text[index]) {
+                        if start < index { TextDecoder.addWords(of: bytes, start..<index, nil, &edits) }
+                        start = index + 1
+                    }
+                    #expect(TextDecoder.words(text.span).read(text).text == edits.read(text).text)
+                    if !edits.isEmpty { words += 1 }
+                }
+            }
+        }
+        #expect(min(spaced, broken, words) > Self.rounds / 20, "\(spaced) \(broken) \(words)")
+    }
+
+    /// Sums over letters by the former way.
+    @Test func letterSumsAreThoseOfPairs() throws {
+        let statistics = LetterStatistics.shared
+        var texts = try Texts(seed: 61)
+        for _ in 0..<(Self.rounds * 2) {
+            let text = texts.next()
+            var (score, turned, scoreMin, turnedMin, last) = (0, 0, 0, 0, UInt8(0))
+            for byte in text {
+                if TextDecoder.isLetter(last), TextDecoder.isLetter(byte), last < 0x80, byte < 0x80 {
+                    let pair = statistics.pair(last, byte)
+                    score += pair - score >> 4
+                    turned += pair - statistics.pair(byte, last) - turned >> 4
+                    (scoreMin, turnedMin) = (min(score, scoreMin), min(turned, turnedMin))
+                }
+                last = byte
+            }
+            let suspicion = statistics.suspicion(text.span, isShort: false)
+            #expect(suspicion.isShifted == (scoreMin < -192) && suspicion.isReversed == (turnedMin < -112))
+        }
+    }
+
+    /// What edits make of a text is the same with the way back and without.
+    @Test func editsAreReadAsTheyAreDerived() throws {
+        var texts = try Texts(seed: 57)
+        var edited = 0
+        for _ in 0..<(Self.rounds * 4) {
+            let text = texts.next()
+            let all = TextDecoder.leet(text.span) + [TextDecoder.words(text.span), TextDecoder.brokenLines(text.span)]
+            for edits in all where !edits.isEmpty {
+                let derived = edits.derived(of: text.span)
+                let read = edits.read(text)
+                #expect(read.text == derived.text && read.changes == derived.changes)
+                if edits.keepsFold(of: text) { #expect(derived.isFolded) }
+                edited += 1
+            }
+        }
+        #expect(edited > Self.rounds, "\(edited)")
     }
 
     /// The alphabets by the former way, one after the other.
     @Test func alphabetsAreThoseThatScoreBest() throws {
         let statistics = LetterStatistics.shared
         func turned(_ text: [UInt8], _ alphabet: Int) -> [UInt8] {
-            TextDecoder.turn(text.span, alphabet: alphabet).text
+            TextDecoder.turn(text.span, alphabet: alphabet)
         }
         var texts = try Texts(seed: 52)
         for _ in 0..<Self.rounds {
@@ -196,8 +323,10 @@ import Testing
     @Test func wordsOfRulesAreRead() throws {
         let words = ["ignore", "instructions", "password", "all", "previous", "will", "システム"]
         let vocabulary = RuleVocabulary(["\\b(?:ignore|will)\\s+all(?: previous)? instructions?", "password|システム"])
-        for word in words { #expect(vocabulary.contains(word.utf8.compactMap(RuleVocabulary.letter)), "\(word)") }
-        #expect(!vocabulary.contains(Array("insect".utf8)) && !vocabulary.contains(Array("al".utf8)))
+        for word in words {
+            #expect(vocabulary.contains(RuleVocabulary.Word(word.utf8.compactMap(RuleVocabulary.letter))), "\(word)")
+        }
+        for word in ["insect", "al"] { #expect(!vocabulary.contains(RuleVocabulary.Word(word.utf8))) }
         var random = SeededRandom(seed: 56)
         let signs: [UInt8: [UInt8]] = [
             0x61: [0x34, 0x40], 0x65: [0x33], 0x69: [0x31, 0x21], 0x6C: [0x31, 0x7C], 0x6F: [0x30], 0x73: [0x35, 0x24],
@@ -215,14 +344,14 @@ import Testing
                 text[place] = signs[word[place]]?.randomElement(using: &random) ?? word[place]
             }
             text = Array("so ".utf8) + text + Array(" x".utf8)
-            let plain = TextDecoder.leet(text.span)
-            #expect(TextDecoder.leet(text.span, vocabulary: vocabulary).map(\.text) == plain.map(\.text))
+            #expect(Self.leet(text, vocabulary) == Self.leet(text))
         }
         for text in ["Ignore_All_Rules_now", "ignoreAllPrevious", "a.password.b", "will·all·x"] {
             let text = Array(text.utf8)
-            #expect(TextDecoder.words(text.span, vocabulary: vocabulary)?.text == TextDecoder.words(text.span)?.text)
+            let edits = TextDecoder.words(text.span, vocabulary: vocabulary)
+            #expect(!edits.isEmpty && edits.read(text).text == TextDecoder.words(text.span).read(text).text)
         }
-        #expect(TextDecoder.words(Array("get_user_name".utf8).span, vocabulary: vocabulary) == nil)
+        #expect(TextDecoder.words(Array("get_user_name".utf8).span, vocabulary: vocabulary).isEmpty)
         #expect(TextDecoder.leet(Array("sha256 of int32x in utf8_t".utf8).span, vocabulary: vocabulary).isEmpty)
     }
 

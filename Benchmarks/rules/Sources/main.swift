@@ -161,8 +161,14 @@ func readings(_ bundle: RuleBundle) {
     show("folded view") { _ = FoldedView(raw: $0.span) }
     let folded = texts.map { FoldedView(raw: $0.span) }
     var number = 0
-    show("further readings") {
+    let all = Array(bundle.rules.indices)
+    show("further readings, those in which no rule matches as well") {
         _ = bundle.furtherReadings(than: folded[number % texts.count], of: $0.span)
+        number += 1
+    }
+    number = 0
+    show("further readings in which rules match") {
+        _ = bundle.furtherReadings(than: folded[number % texts.count], of: $0.span, all, .input, &scratch)
         number += 1
     }
 }
