@@ -186,7 +186,7 @@ extension TextDecoder {
                 if follows, width >= 4, head == width || head < width && (width >= 12 || letters > width) {
                     if letters == 0 { first = start }
                     letters += head
-                    while letters >= spanMin {
+                    while letters >= spanMin, first + width <= end {
                         if isGroupsBegin(text, first, width, letters, end) { return true }
                         // What was tried in vain may end in the first of them.
                         first += width

@@ -6,7 +6,7 @@ extension TextDecoder {
     // MARK: spaced out
 
     /// Whether `join` may find characters that are spaced out: words of one character each follow one another, three
-    /// letters or six letters and digits, and the same may stand between them. A chain of `join` has as many; one that is
+    /// letters or six characters, and the same may stand between them. A chain of `join` has as many; one that is
     /// mostly signs, a ruler of dashes, is no disguise. What separates begins and ends what stands between two of them:
     /// signs may be spaced out as well, or it is wider between words.
     static func maySpaceOut(_ text: UnsafeBufferPointer<UInt8>, _ planes: TextPlanes.Reader) -> Bool {
@@ -63,7 +63,9 @@ extension TextDecoder {
                         count = 1
                     }
                     letters += letter
-                    count += 1
+                    // Signs that are spaced out as well stand between.
+                    let separator = min(between.count, gap?.count ?? between.count)
+                    count += 1 + (between.count - separator) / (separator + 1)
                     if count >= 3, letters >= 3 || count >= 6 { return true }
                     gap = between
                 } else {
