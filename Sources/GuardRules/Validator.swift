@@ -79,29 +79,35 @@ package enum Validator: Sendable, Hashable {
     }
 
     static func iban(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-        // Moved to the end before the remainder is taken.
+        func isCounted(_ byte: UInt8) -> Bool { isDigit(byte) || (byte | 0x20) &- 0x61 < 26 }
         var head: (UInt8, UInt8, UInt8, UInt8) = (0, 0, 0, 0)
         var count = 0
-        var remainder = 0
-        func value(_ byte: UInt8) -> Int { isDigit(byte) ? Int(byte - 0x30) : Int((byte | 0x20) - 0x61) + 10 }
-        func add(_ byte: UInt8) {
-            let value = value(byte)
-            remainder = (remainder * (value > 9 ? 100 : 10) + value) % 97
-        }
-        for byte in text where isDigit(byte) || (byte | 0x20) &- 0x61 < 26 {
+        for byte in text where isCounted(byte) {
             switch count {
             case 0: head.0 = byte
             case 1: head.1 = byte
             case 2: head.2 = byte
             case 3: head.3 = byte
-            default: add(byte)
+            default: break
             }
             count += 1
             if count > 34 { return false }
         }
         guard count > 4, !isDigit(head.0), !isDigit(head.1), isDigit(head.2), isDigit(head.3) else { return false }
-        let country = UInt16((head.0 | 0x20) - 0x61) * 26 + UInt16((head.1 | 0x20) - 0x61)
-        guard let length = ibanLengths[country], length == count else { return false }
+        // A pattern asks about every length that it can have; most are refused here.
+        let country = Int((head.0 | 0x20) - 0x61) * 26 + Int((head.1 | 0x20) - 0x61)
+        guard Int(ibanLengths[country]) == count else { return false }
+        var remainder = 0
+        func add(_ byte: UInt8) {
+            let value = isDigit(byte) ? Int(byte - 0x30) : Int((byte | 0x20) - 0x61) + 10
+            remainder = (remainder * (value > 9 ? 100 : 10) + value) % 97
+        }
+        // The head is moved to the end before the remainder is taken.
+        var number = 0
+        for byte in text where isCounted(byte) {
+            if number >= 4 { add(byte) }
+            number += 1
+        }
         add(head.0)
         add(head.1)
         add(head.2)
@@ -109,8 +115,8 @@ package enum Validator: Sendable, Hashable {
         return remainder == 1
     }
 
-    /// SWIFT's IBAN registry: length by country.
-    private static let ibanLengths: [UInt16: Int] = {
+    /// SWIFT's IBAN registry: length by country, 26 times the first letter and the second; 0: none.
+    private static let ibanLengths: [UInt8] = {
         let registry = """
             ad24 ae23 al28 at20 az28 ba20 be16 bg22 bh22 bi27 br29 by28 ch21 cr22 cy28 cz24 de22 dj27 dk18 do28 ee20 \
             eg29 es24 fi18 fk18 fo18 fr27 gb22 ge22 gi23 gl18 gr27 gt28 hn28 hr21 hu28 ie22 il23 iq23 is26 it27 jo30 \
@@ -118,10 +124,10 @@ package enum Validator: Sendable, Hashable {
             pk24 pl28 ps29 pt25 qa29 ro24 rs22 ru33 sa24 sc31 sd18 se24 si19 sk24 sm27 so23 st25 sv28 tl23 tn24 tr26 \
             ua29 va22 vg24 xk20 ye30
             """
-        var table: [UInt16: Int] = [:]
+        var table = [UInt8](repeating: 0, count: 26 * 26)
         for entry in registry.split(separator: " ") {
             let bytes = Array(entry.utf8)
-            table[UInt16(bytes[0] - 0x61) * 26 + UInt16(bytes[1] - 0x61)] = Int(entry.dropFirst(2))
+            table[Int(bytes[0] - 0x61) * 26 + Int(bytes[1] - 0x61)] = UInt8(entry.dropFirst(2)) ?? 0
         }
         return table
     }()
