@@ -71,8 +71,12 @@ class FormatTests(unittest.TestCase):
     def test_check_diff_and_write(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "a.yaml"
-            # A comment behind a flow mapping has no place in the block that it becomes: refused, not lost.
-            lost = "rules:\n- {action: flag, id: a, on: input, match: {pcre: x}} # why\nruleset: a\n"
+            # A comment behind a flow mapping goes above the block that it becomes.
+            path.write_text("rules:\n- {action: flag, id: a, on: input, match: {pcre: x}} # why\nruleset: a\n")
+            self.assertEqual(run("fmt", folder).returncode, 0)
+            self.assertIn("  # why\n  - id: a\n", path.read_text())
+            # One behind `|` has no place: refused, not lost.
+            lost = "ruleset: a\ndescription: | # why\n  x\nrules: []\n"
             path.write_text(lost)
             self.assertEqual(run("fmt", folder).returncode, 2)
             self.assertEqual(path.read_text(), lost)
